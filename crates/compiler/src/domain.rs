@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ordered rules in force on a thread.
+
+use crate::rule::Rule;
+
+/// Rules, newest first: the order they are asked in.
+#[derive(Clone, Debug, Default)]
+pub struct Domain {
+    rules: Vec<Rule>,
+}
+
+impl Domain {
+    /// A domain of rules prepended in the given order: the last one becomes the newest.
+    pub fn prepended(rules: impl IntoIterator<Item = Rule>) -> Domain {
+        let mut rules: Vec<Rule> = rules.into_iter().collect();
+        rules.reverse();
+        Domain { rules }
+    }
+
+    /// The rules, newest first.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+}

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Landlock rules as data.
+//!
+//! Values flow one way; each stage's output can only be made by that stage:
+//!
+//! ```text
+//! .o / .s / instructions ──read──► RuleObject ──verify──► Rule ──specialise──► Allow | Deny | Residual
+//! ```
+//!
+//! Nothing here asks the kernel anything. A [`rule::Rule`] is proof that the verifier accepted it.
+#![forbid(unsafe_code)]
+
+pub mod abi;
+pub mod domain;
+pub mod evaluate;
+pub mod hooks;
+pub mod insn;
+pub mod object;
+pub mod rule;
+pub mod specialise;
