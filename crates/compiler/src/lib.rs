@@ -16,5 +16,6 @@ pub mod evaluate;
 pub mod hooks;
 pub mod insn;
 pub mod object;
+pub mod op;
 pub mod rule;
 pub mod specialise;
