@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ordered rules in force on a thread.
 
+use crate::abi::Event;
 use crate::rule::Rule;
 
 /// Rules, newest first: the order they are asked in.
@@ -20,5 +21,10 @@ impl Domain {
     /// The rules, newest first.
     pub fn rules(&self) -> &[Rule] {
         &self.rules
+    }
+
+    /// The rules tied to `event`, newest first, each with its position in the domain.
+    pub fn rules_of(&self, event: Event) -> impl Iterator<Item = (usize, &Rule)> {
+        self.rules.iter().enumerate().filter(move |(_, rule)| rule.event() == event)
     }
 }

@@ -1,8 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The evaluator: a slow, obvious interpreter of verified rules, and the second opinion on every
 //! other answer the project gives.
+//!
+//! Eleven registers, 512 bytes of stack, and the context; the handle is a number no rule can look
+//! at. A verified rule always runs to its exit. Should one not (a bug of ours), the answer is a
+//! denial: never a panic, never an allowance.
+
+mod machine;
+mod printk;
 
 use crate::abi::Event;
+use crate::domain::Domain;
+use crate::rule::Rule;
+
+use machine::run;
 
 /// Everything one run of a rule can see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,3 +57,48 @@ pub enum Verdict {
         insn: usize,
     },
 }
+
+impl Verdict {
+    /// Whether the action fails.
+    pub fn is_deny(self) -> bool {
+        matches!(self, Verdict::Deny { .. })
+    }
+}
+
+/// Takes the text of each `trace_printk` of a run.
+pub type Tracer<'a> = &'a mut dyn FnMut(&str);
+
+impl Rule {
+    /// The rule's answer; what it traces is dropped. The rule is run whatever `input.event` is:
+    /// only a [`Domain`] picks rules by event.
+    pub fn evaluate(&self, input: &Input) -> Verdict {
+        self.evaluate_traced(input, &mut |_| {})
+    }
+
+    /// The rule's answer; what it traces goes to `tracer`.
+    pub fn evaluate_traced(&self, input: &Input, tracer: Tracer<'_>) -> Verdict {
+        run(self.ops(), input, tracer).verdict(0)
+    }
+}
+
+impl Domain {
+    /// Asks the rules of the input's event, newest first, up to the first that denies; what they
+    /// trace is dropped.
+    pub fn decide(&self, input: &Input) -> Verdict {
+        self.decide_traced(input, &mut |_| {})
+    }
+
+    /// As [`Domain::decide`]; what the rules trace goes to `tracer`.
+    pub fn decide_traced(&self, input: &Input, tracer: Tracer<'_>) -> Verdict {
+        for (index, rule) in self.rules_of(input.event) {
+            let verdict = run(rule.ops(), input, tracer).verdict(index);
+            if verdict.is_deny() {
+                return verdict;
+            }
+        }
+        Verdict::Allow
+    }
+}
+
+#[cfg(test)]
+mod tests;

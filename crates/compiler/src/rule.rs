@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::abi::{Abilities, Event};
 use crate::insn::Insn;
 use crate::object::{RuleObject, SourceLine};
+use crate::op::Op;
 
 /// A program the verifier accepted: no loops, defined reads only, the handle kept opaque.
 ///
@@ -18,13 +19,16 @@ struct Inner {
     object: RuleObject,
     event: Event,
     abilities: Abilities,
+    /// The program decoded once, so that running it is fast.
+    ops: Vec<Option<Op>>,
 }
 
 impl Rule {
     /// For the verifier alone: `object` must have passed every check.
     #[allow(dead_code, reason = "the verifier, its only caller, is the next commit")]
     pub(crate) fn proven(object: RuleObject, event: Event, abilities: Abilities) -> Rule {
-        Rule(Arc::new(Inner { object, event, abilities }))
+        let ops = decode(&object.insns);
+        Rule(Arc::new(Inner { object, event, abilities, ops }))
     }
 
     /// Name for messages and denials.
@@ -47,8 +51,18 @@ impl Rule {
         &self.0.object.insns
     }
 
+    /// The program decoded, one entry per instruction; the second half of a 64-bit load has none.
+    pub fn ops(&self) -> &[Option<Op>] {
+        &self.0.ops
+    }
+
     /// Where instruction `index` comes from, when known.
     pub fn line(&self, index: usize) -> Option<&SourceLine> {
         self.0.object.lines.get(index)?.as_ref()
     }
+}
+
+/// The operation that starts at each instruction. The second half of a 64-bit load starts none.
+pub(crate) fn decode(insns: &[Insn]) -> Vec<Option<Op>> {
+    (0..insns.len()).map(|at| Op::decode(insns, at).ok()).collect()
 }
