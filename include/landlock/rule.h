@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+/*
+ * What a Landlock rule written in C needs, and nothing else: the context, the
+ * events, the actions, the helpers, and the ELF sections a rule lives in.
+ *
+ * Names, numbers and layouts are those of Landlock v7 (August 2017), so that
+ * rules written for it compile unchanged. The two context fields after arg2
+ * are the ones v7's documentation names and its code lacked.
+ *
+ * Self-contained: no other header is needed. <linux/types.h>, <linux/bpf.h>,
+ * <linux/stat.h> and <sys/stat.h> may be included before or after it,
+ * libbpf's <bpf/bpf_helpers.h> before it.
+ *
+ * The smallest rule file:
+ *
+ *	#include <landlock/rule.h>
+ *
+ *	LANDLOCK_RULE(no_removal, FS, 0)
+ *	{
+ *		return !!(ctx->arg2 & LANDLOCK_ACTION_FS_REMOVE);
+ *	}
+ *
+ *	LANDLOCK_LICENSE("Dual MIT/GPL");
+ *
+ * A rule returns 0 to allow and anything else to deny. It may not loop, keep
+ * global state, or call a function that is not inlined into it: mark your own
+ * functions `static __always_inline`.
+ */
+#ifndef LANDLOCK_RULE_H
+#define LANDLOCK_RULE_H
+
+#ifndef _LINUX_TYPES_H
+typedef signed char __s8;
+typedef unsigned char __u8;
+typedef short __s16;
+typedef unsigned short __u16;
+typedef int __s32;
+typedef unsigned int __u32;
+__extension__ typedef long long __s64;
+__extension__ typedef unsigned long long __u64;
+#endif
+
+/* Places an object in an ELF section and keeps the optimiser from dropping it. */
+#ifndef SEC
+#define SEC(NAME) __attribute__((section(NAME), used))
+#endif
+
+/*
+ * The documentation's variable names, in sections of the same name. Today's
+ * LLVM refuses a symbol that is called like its section, so they are renamed.
+ */
+#ifdef __bpf__
+#define subtype landlock_subtype
+#define license landlock_license
+#endif
+
+#ifndef __always_inline
+#define __always_inline inline __attribute__((always_inline))
+#endif
+
+/* ---- What a rule declares about itself ---- */
+
+#define BPF_PROG_TYPE_LANDLOCK_RULE 15
+
+enum landlock_subtype_event {
+	LANDLOCK_SUBTYPE_EVENT_UNSPEC = 0,
+	/* Any action on the file system; arg2 holds LANDLOCK_ACTION_FS_*. */
+	LANDLOCK_SUBTYPE_EVENT_FS = 1,
+	/* An ioctl; arg2 holds the request. */
+	LANDLOCK_SUBTYPE_EVENT_FS_IOCTL = 2,
+	/* A lock; arg2 holds its type: F_RDLCK, F_WRLCK or F_UNLCK. */
+	LANDLOCK_SUBTYPE_EVENT_FS_LOCK = 3,
+	/* An fcntl; arg2 holds the command. */
+	LANDLOCK_SUBTYPE_EVENT_FS_FCNTL = 4,
+};
+#define _LANDLOCK_SUBTYPE_EVENT_LAST LANDLOCK_SUBTYPE_EVENT_FS_FCNTL
+
+/* May call the debug helpers below; loading such a rule needs CAP_SYS_ADMIN. */
+#define LANDLOCK_SUBTYPE_ABILITY_DEBUG (1ULL << 0)
+#define _LANDLOCK_SUBTYPE_ABILITY_NB 1
+#define _LANDLOCK_SUBTYPE_ABILITY_MASK ((1ULL << _LANDLOCK_SUBTYPE_ABILITY_NB) - 1)
+
+/* ABI 1 has neither options nor status flags: both fields are 0. */
+#define _LANDLOCK_SUBTYPE_OPTION_NB 0
+#define _LANDLOCK_SUBTYPE_OPTION_MASK ((1ULL << _LANDLOCK_SUBTYPE_OPTION_NB) - 1)
+#define _LANDLOCK_SUBTYPE_STATUS_NB 0
+#define _LANDLOCK_SUBTYPE_STATUS_MASK ((1ULL << _LANDLOCK_SUBTYPE_STATUS_NB) - 1)
+
+union bpf_prog_subtype {
+	struct {
+		__u32 abi;   /* lowest ABI the rule needs */
+		__u32 event; /* enum landlock_subtype_event */
+		__u64 ability __attribute__((aligned(8))); /* LANDLOCK_SUBTYPE_ABILITY_* */
+		__u64 option __attribute__((aligned(8)));  /* 0 */
+	} landlock_rule;
+};
+
+/* ---- What a rule sees ---- */
+
+/*
+ * Read only, field by field. arg1 is opaque: its one use is to be handed to
+ * bpf_handle_fs_get_mode().
+ */
+struct landlock_context {
+	__u64 status;	  /* 0 */
+	__u64 event;	  /* the event of this run */
+	__u64 arg1;	  /* handle of the object acted upon */
+	__u64 arg2;	  /* FS: action bits; otherwise the command */
+	__u64 arch;	  /* AUDIT_ARCH_* of the running system call */
+	__u64 syscall_nr; /* its number in that architecture */
+};
+
+/* One run may have several of these, or none. */
+#define LANDLOCK_ACTION_FS_EXEC (1ULL << 0)   /* execute a file, walk through a directory */
+#define LANDLOCK_ACTION_FS_WRITE (1ULL << 1)  /* modify a file, or a directory's view (mounts) */
+#define LANDLOCK_ACTION_FS_READ (1ULL << 2)   /* read a file or a directory */
+#define LANDLOCK_ACTION_FS_NEW (1ULL << 3)    /* create a file or a directory */
+#define LANDLOCK_ACTION_FS_GET (1ULL << 4)    /* open or receive a file */
+#define LANDLOCK_ACTION_FS_REMOVE (1ULL << 5) /* unlink a file, remove a directory */
+#define LANDLOCK_ACTION_FS_IOCTL (1ULL << 6)  /* the request is seen by FS_IOCTL rules */
+#define LANDLOCK_ACTION_FS_LOCK (1ULL << 7)   /* the type is seen by FS_LOCK rules */
+#define LANDLOCK_ACTION_FS_FCNTL (1ULL << 8)  /* the command is seen by FS_FCNTL rules */
+#define _LANDLOCK_ACTION_FS_NB 9
+#define _LANDLOCK_ACTION_FS_MASK ((1ULL << _LANDLOCK_ACTION_FS_NB) - 1)
+
+/* ---- Helpers: the only functions a rule can call ---- */
+
+#define LANDLOCK_HELPER(NUMBER) __attribute__((unused)) = (void *)(NUMBER)
+
+/*
+ * Whole mode of the object (st_mode: type and permissions), or -ENOENT for a
+ * name that does not exist yet. Needs a GPL-compatible licence string.
+ */
+#define BPF_FUNC_handle_fs_get_mode 54
+static long long (*bpf_handle_fs_get_mode)(void *handle)
+	LANDLOCK_HELPER(BPF_FUNC_handle_fs_get_mode);
+
+/* Debugging: these need LANDLOCK_SUBTYPE_ABILITY_DEBUG. */
+#ifndef __BPF_HELPERS__
+static int (*bpf_trace_printk)(const char *fmt, int fmt_size, ...) LANDLOCK_HELPER(6);
+static unsigned long long (*bpf_get_current_pid_tgid)(void) LANDLOCK_HELPER(14);
+static unsigned long long (*bpf_get_current_uid_gid)(void) LANDLOCK_HELPER(15);
+static int (*bpf_get_current_comm)(void *buf, int buf_size) LANDLOCK_HELPER(16);
+#endif
+/* The documentation's name for it. */
+#define bpf_get_trace_printk bpf_trace_printk
+
+/* ---- Modes, as in <linux/stat.h> ---- */
+
+#ifndef S_IFMT
+#define S_IFMT  00170000
+#define S_IFSOCK 0140000
+#define S_IFLNK	 0120000
+#define S_IFREG  0100000
+#define S_IFBLK  0060000
+#define S_IFDIR  0040000
+#define S_IFCHR  0020000
+#define S_IFIFO  0010000
+#define S_ISUID  0004000
+#define S_ISGID  0002000
+#define S_ISVTX  0001000
+#endif
+
+#ifndef S_ISREG
+#define S_ISLNK(m)	(((m) & S_IFMT) == S_IFLNK)
+#define S_ISREG(m)	(((m) & S_IFMT) == S_IFREG)
+#define S_ISDIR(m)	(((m) & S_IFMT) == S_IFDIR)
+#define S_ISCHR(m)	(((m) & S_IFMT) == S_IFCHR)
+#define S_ISBLK(m)	(((m) & S_IFMT) == S_IFBLK)
+#define S_ISFIFO(m)	(((m) & S_IFMT) == S_IFIFO)
+#define S_ISSOCK(m)	(((m) & S_IFMT) == S_IFSOCK)
+#endif
+
+/* ---- Declaring rules ---- */
+
+/*
+ * Opens the definition of rule NAME for EVENT (FS, FS_IOCTL, FS_LOCK or
+ * FS_FCNTL) with ABILITY (0 or LANDLOCK_SUBTYPE_ABILITY_DEBUG); `ctx` is its
+ * context. A file may have several.
+ *
+ * The long form, which v7's samples use for the one rule of a file, is
+ * SEC("landlock1") on the function, SEC("subtype") on a bpf_prog_subtype and
+ * SEC("license") on a string.
+ */
+#define LANDLOCK_RULE(NAME, EVENT, ABILITY)                                    \
+	static int NAME(struct landlock_context *ctx);                         \
+	SEC("subtype/" #NAME)                                                  \
+	static const union bpf_prog_subtype NAME##_subtype = {                 \
+		.landlock_rule = {                                             \
+			.abi = 1,                                              \
+			.event = LANDLOCK_SUBTYPE_EVENT_##EVENT,               \
+			.ability = (ABILITY),                                  \
+		},                                                             \
+	};                                                                     \
+	SEC("landlock/" #NAME)                                                 \
+	static int NAME(struct landlock_context *ctx)
+
+/* The licence of every rule in the file. */
+#define LANDLOCK_LICENSE(TEXT) SEC("license") static const char landlock_license[] = TEXT
+
+#endif /* LANDLOCK_RULE_H */
