@@ -11,7 +11,9 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod clang;
 pub mod domain;
+pub mod elf;
 pub mod evaluate;
 pub mod hooks;
 pub mod insn;

@@ -29,3 +29,22 @@ pub struct RuleObject {
     /// Source line of each instruction; shorter than `insns`, or empty, when unknown.
     pub lines: Vec<Option<SourceLine>>,
 }
+
+impl RuleObject {
+    /// A rule from instructions in memory.
+    pub fn from_insns(
+        name: impl Into<String>,
+        insns: Vec<Insn>,
+        subtype: Subtype,
+        license: impl Into<String>,
+    ) -> RuleObject {
+        let (name, license) = (name.into(), license.into());
+        RuleObject { name, insns, subtype: Some(subtype), license, lines: Vec::new() }
+    }
+}
+
+/// The instructions in `bytes` (an array of `struct bpf_insn`); `None` if the last one is cut short.
+pub fn insns_from_bytes(bytes: &[u8]) -> Option<Vec<Insn>> {
+    let (whole, rest) = bytes.as_chunks::<{ Insn::SIZE }>();
+    rest.is_empty().then(|| whole.iter().copied().map(Insn::decode).collect())
+}
