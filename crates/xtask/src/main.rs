@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `cargo xtask`: what the project does to itself.
+#![forbid(unsafe_code)]
+
+mod vm;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What the project does to itself")]
+enum Task {
+    /// Boot a stock Debian kernel in an emulator and run a command in it as root
+    Vm(Box<vm::Options>),
+    /// Boot every supported kernel and check that guests keep their promises (about two minutes)
+    VmTest,
+}
+
+fn main() -> ExitCode {
+    let result = match Task::parse() {
+        Task::Vm(options) => vm::run(&options),
+        Task::VmTest => vm::selftest::run(),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("xtask: {error:#}");
+        ExitCode::from(vm::NO_VERDICT)
+    })
+}

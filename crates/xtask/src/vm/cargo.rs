@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Statically linked builds of the workspace's own programs, for a guest that has no libraries.
+//!
+//! They have a target folder of their own, `target/guest`, so that they do not undo ordinary builds.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+/// Naming the target keeps the flags away from build scripts and macros, which cannot be static.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// A program ready for the guest.
+pub struct StaticBinary {
+    /// The name of its cargo target.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+}
+
+/// Builds binaries, and the test executables of packages.
+pub fn build(binaries: &[String], test_packages: &[String]) -> Result<Vec<StaticBinary>> {
+    let mut built = Vec::new();
+    if !binaries.is_empty() {
+        let flags = binaries.iter().flat_map(|name| ["--bin", name]);
+        built.extend(cargo(["build", "--workspace"].into_iter().chain(flags))?);
+    }
+    if !test_packages.is_empty() {
+        let flags = test_packages.iter().flat_map(|name| ["--package", name]);
+        built.extend(cargo(["test", "--no-run"].into_iter().chain(flags))?);
+    }
+    Ok(built)
+}
+
+fn cargo<'a>(arguments: impl Iterator<Item = &'a str>) -> Result<Vec<StaticBinary>> {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(arguments)
+        .args(["--target", TARGET, "--target-dir", "target/guest"])
+        .args(["--message-format", "json-render-diagnostics", "--quiet"])
+        .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
+        .current_dir(root)
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    ensure!(output.status.success(), "cargo: {}", output.status);
+    let messages = String::from_utf8(output.stdout)?;
+    messages.lines().filter_map(|line| executable(line).transpose()).collect()
+}
+
+/// The executable a message of cargo's announces, if it announces one.
+fn executable(message: &str) -> Result<Option<StaticBinary>> {
+    let message: Value = serde_json::from_str(message)?;
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let path = text(&message["executable"]);
+    let name = text(&message["target"]["name"]);
+    Ok(path.zip(name).map(|(path, name)| StaticBinary { name, path: path.into() }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn executables_are_found_among_cargos_messages() {
+        let library = r#"{"reason":"compiler-artifact","target":{"name":"a"},"executable":null}"#;
+        let program = r#"{"reason":"compiler-artifact","target":{"name":"b"},"executable":"/t/b-1"}"#;
+        let finished = r#"{"reason":"build-finished","success":true}"#;
+        assert!(executable(library).unwrap().is_none());
+        assert!(executable(finished).unwrap().is_none());
+        assert_eq!(executable(program).unwrap().unwrap().name, "b");
+    }
+}

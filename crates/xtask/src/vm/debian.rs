@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Packages from the Debian mirror this machine is configured for, by way of apt with a private state:
+//! nothing is installed, and the machine's own package lists are neither used nor changed.
+//!
+//! apt checks signatures and hashes as it always does. Proxies and other `Acquire` settings of the
+//! machine hold here too; its hooks do not.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+
+/// Where the kernels are: 6.1, 6.12, everything since, and what is to come.
+const SUITES: [&str; 4] = ["bookworm", "trixie", "trixie-backports", "sid"];
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// A private view of the Debian archive.
+pub struct Archive {
+    folder: PathBuf,
+}
+
+impl Archive {
+    /// Fetches the package lists into `folder`, which holds all of apt's state.
+    pub fn fetch(folder: PathBuf) -> Result<Archive> {
+        for sub in ["lists/partial", "cache/archives/partial", "sources"] {
+            std::fs::create_dir_all(folder.join(sub))?;
+        }
+        std::fs::write(folder.join("status"), "")?;
+        std::fs::write(folder.join("sources/debian.sources"), sources(&mirror()?))?;
+        std::fs::write(folder.join("apt.conf"), configuration(&folder)?)?;
+        let archive = Archive { folder };
+        output(archive.apt("apt-get").args(["--quiet", "update"]))?;
+        Ok(archive)
+    }
+
+    /// Names of packages that match a regular expression.
+    pub fn names(&self, pattern: &str) -> Result<Vec<String>> {
+        let found = output(self.apt("apt-cache").args(["search", "--names-only", pattern]))?;
+        Ok(found.lines().filter_map(|line| Some(line.split_once(' ')?.0.to_owned())).collect())
+    }
+
+    /// The newest version of a package.
+    pub fn newest(&self, package: &str) -> Result<Stanza> {
+        let text = output(self.apt("apt-cache").args(["show", "--no-all-versions", package]))?;
+        stanzas(&text).into_iter().next().with_context(|| format!("the mirror has no package {package}"))
+    }
+
+    /// Unpacks packages, each `name=version`, into a folder.
+    pub fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
+        let downloads = tempfile::tempdir_in(&self.folder)?;
+        let mut download = self.apt("apt-get");
+        output(download.args(["--quiet", "download"]).args(packages).current_dir(downloads.path()))?;
+        for package in std::fs::read_dir(downloads.path())? {
+            output(Command::new("dpkg").arg("--extract").arg(package?.path()).arg(into))?;
+        }
+        Ok(())
+    }
+
+    fn apt(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env("APT_CONFIG", self.folder.join("apt.conf")).env("LC_ALL", "C");
+        command
+    }
+}
+
+/// One paragraph of a `Packages` file or of apt's answers: fields by name. Continuation lines are dropped.
+pub type Stanza = BTreeMap<String, String>;
+
+/// Paragraphs of `Field: value` lines, separated by empty lines.
+fn stanzas(text: &str) -> Vec<Stanza> {
+    let paragraph = |text: &str| -> Stanza {
+        let fields = text.lines().filter(|line| !line.starts_with([' ', '\t']));
+        let pairs = fields.filter_map(|line| line.split_once(':'));
+        pairs.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect()
+    };
+    text.split("\n\n").map(paragraph).filter(|stanza| !stanza.is_empty()).collect()
+}
+
+/// `name=version` of the dependencies that are pinned to one version.
+pub fn pinned_dependencies(stanza: &Stanza) -> Vec<String> {
+    let pinned = |dependency: &str| {
+        let (name, version) = dependency.split_once(" (= ")?;
+        Some(format!("{}={}", name.trim(), version.strip_suffix(')')?))
+    };
+    let depends = stanza.get("Depends").map_or("", String::as_str);
+    depends.split(',').filter_map(pinned).collect()
+}
+
+/// The address of the main archive, from the machine's own configuration.
+fn mirror() -> Result<String> {
+    let targets = output(Command::new("apt-get").arg("indextargets").env("LC_ALL", "C"))?;
+    let is_main = |target: &&Stanza| {
+        let is = |field: &str, value: &str| target.get(field).is_some_and(|v| v == value);
+        let release = target.get("Release").map_or("", String::as_str);
+        is("Created-By", "Packages") && is("Component", "main") && !release.contains("security")
+    };
+    let debian = |target: &Stanza| {
+        let origin = target.get("Origin").map_or("", String::as_str);
+        origin.is_empty() || origin == "Debian"
+    };
+    let targets = stanzas(&targets);
+    let address =
+        targets.iter().filter(is_main).find(|target| debian(target)).and_then(|t| t.get("Repo-URI"));
+    address
+        .cloned()
+        .context("apt on this machine has no Debian archive configured to fetch guest kernels from")
+}
+
+fn sources(mirror: &str) -> String {
+    let signed_by = match Path::new(KEYRING).exists() {
+        true => format!("Signed-By: {KEYRING}\n"),
+        // apt falls back to the keys it trusts globally, and still refuses what none of them signed.
+        false => String::new(),
+    };
+    let suites = SUITES.join(" ");
+    format!(
+        "Types: deb\nURIs: {mirror}\nSuites: {suites}\nComponents: main\nArchitectures: amd64\n{signed_by}"
+    )
+}
+
+/// The machine's `Acquire` settings, then ours.
+fn configuration(folder: &Path) -> Result<String> {
+    let acquire = output(Command::new("apt-config").args(["dump", "Acquire"]).env("LC_ALL", "C"))?;
+    let folder = folder.to_str().context("the cache folder's name is not UTF-8")?;
+    ensure!(!folder.contains(['"', '\n']), "apt cannot be told of a folder named {folder:?}");
+    Ok(format!(
+        r#"{acquire}
+Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false";
+Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
+Acquire::Languages "none";
+APT::Architecture "amd64";
+APT::Sandbox::User "root";
+Dir::Etc::main "/dev/null";
+Dir::Etc::parts "/dev/null";
+Dir::Etc::preferences "/dev/null";
+Dir::Etc::preferencesparts "/dev/null";
+Dir::Etc::sourcelist "/dev/null";
+Dir::Etc::sourceparts "{folder}/sources";
+Dir::State::lists "{folder}/lists";
+Dir::State::status "{folder}/status";
+Dir::Cache "{folder}/cache";
+"#
+    ))
+}
+
+/// Runs a command to its end and gives what it wrote; a failure shows all of it.
+pub fn output(command: &mut Command) -> Result<String> {
+    let name = command.get_program().display().to_string();
+    let output = command.output().with_context(|| format!("cannot run {name}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() {
+        bail!("{name}: {}\n{text}{}", output.status, String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(text.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACKAGES: &str = "\
+Package: linux-image-7.3.4+deb13-cloud-amd64
+Version: 7.3.4-1~bpo13+1
+Depends: dracut | linux-initramfs-tool, linux-base-7.3.4 (= 7.3.4-1~bpo13+1), kmod, linux-modules (= 7.3.4-1~bpo13+1)
+Description: Linux 7.3
+ A kernel: with a colon in its long description.
+
+Package: other
+Version: 1
+";
+
+    #[test]
+    fn fields_are_found_and_continuation_lines_are_not_fields() {
+        let packages = stanzas(PACKAGES);
+        assert_eq!(packages.len(), 2);
+        assert_eq!(packages[0]["Version"], "7.3.4-1~bpo13+1");
+        assert_eq!(packages[0].len(), 4);
+        assert_eq!(packages[1]["Package"], "other");
+    }
+
+    #[test]
+    fn only_dependencies_on_one_version_are_part_of_the_kernel() {
+        let packages = stanzas(PACKAGES);
+        let expected = ["linux-base-7.3.4=7.3.4-1~bpo13+1", "linux-modules=7.3.4-1~bpo13+1"];
+        assert_eq!(pinned_dependencies(&packages[0]), expected);
+        assert_eq!(pinned_dependencies(&packages[1]), [""; 0]);
+    }
+}
