@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod abi;
+pub mod asm;
 pub mod clang;
 pub mod domain;
 pub mod elf;

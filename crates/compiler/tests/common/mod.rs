@@ -2,23 +2,40 @@
 //! Objects to read: needs at least one clang from 14 to 19, and llvm-strip or strip.
 #![allow(dead_code, reason = "every test file uses its part")]
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use landlock_compiler::clang::Clang;
 
-/// Every versioned clang of this machine.
-pub fn clangs() -> Vec<Clang> {
+/// Names of every versioned clang of this machine, oldest first.
+fn clang_names() -> Vec<String> {
     let versions = (14..=19).map(|version| format!("clang-{version}"));
     let works =
         |name: &String| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
-    let found: Vec<Clang> = versions.filter(works).map(Clang::named).collect();
+    let found: Vec<String> = versions.filter(works).collect();
     assert!(!found.is_empty(), "these tests need clang-14, … or clang-19 in PATH");
     found
 }
 
+/// Every versioned clang of this machine.
+pub fn clangs() -> Vec<Clang> {
+    clang_names().into_iter().map(Clang::named).collect()
+}
+
+pub fn newest_clang_name() -> String {
+    clang_names().pop().expect("at least one")
+}
+
+/// Runs a program that has to succeed.
+pub fn run(program: &str, args: impl IntoIterator<Item = OsString>) {
+    let output =
+        Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 pub fn newest_clang() -> Clang {
-    clangs().pop().expect("at least one")
+    Clang::named(newest_clang_name())
 }
 
 pub fn compile(clang: &Clang, source: &Path) -> Vec<u8> {
