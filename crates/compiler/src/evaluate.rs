@@ -13,7 +13,7 @@ use crate::abi::Event;
 use crate::domain::Domain;
 use crate::rule::Rule;
 
-use machine::run;
+pub(crate) use machine::{Exit, run};
 
 /// Everything one run of a rule can see.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,4 +101,4 @@ impl Domain {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,26 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Partial evaluation of a rule over what one hook instance knows beforehand.
+//!
+//! Reads a verified [`Rule`] and the [`Known`] part of its input. [`Specialised::Allow`] and
+//! [`Specialised::Deny`] hold for every input that agrees with what is known, and say that running the
+//! rule has no effect; a [`Residual`] answers and traces as the rule does for all those inputs. The
+//! work is bounded, also for the worst rule; running out of it gives a larger residual, never a wrong
+//! answer. What this does not promise is that a residual could not be smaller.
+
+mod bits;
+mod condition;
+mod explore;
+mod inputs;
+mod residual;
+mod state;
+mod word;
 
 use crate::abi::Event;
+use crate::rule::Rule;
 
-/// A 64-bit value of which some bits are known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Bits {
-    /// The known bits; 0 where unknown.
-    pub value: u64,
-    /// Set where the bit is not known.
-    pub unknown: u64,
-}
-
-impl Bits {
-    /// Nothing is known.
-    pub const ANY: Bits = Bits { value: 0, unknown: u64::MAX };
-
-    /// Everything is known.
-    pub const fn exactly(value: u64) -> Bits {
-        Bits { value, unknown: 0 }
-    }
-}
+pub use bits::Bits;
+pub use explore::Case;
+pub use inputs::{Field, InputSet, ValueSet};
+pub use residual::Residual;
 
 /// What is known of the object behind the handle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -47,3 +48,67 @@ pub struct Known {
     /// Syscall number.
     pub syscall_nr: Bits,
 }
+
+impl Known {
+    /// The event, and what `arg2` may be; nothing of the object and the syscall.
+    pub fn new(event: Event, arg2: Bits) -> Known {
+        Known { event, arg2, object: ObjectKnown::Any, arch: Bits::ANY32, syscall_nr: Bits::ANY32 }
+    }
+
+    /// With this much known of the object.
+    pub fn with_object(self, object: ObjectKnown) -> Known {
+        Known { object, ..self }
+    }
+}
+
+/// An answer without its reasons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Answer {
+    /// The action goes on.
+    Allow,
+    /// The action fails.
+    Deny,
+}
+
+/// What is left of a rule at a hook instance.
+#[derive(Clone, Debug)]
+pub enum Specialised {
+    /// It allows whatever comes, and traces nothing.
+    Allow,
+    /// It denies whatever comes, and traces nothing.
+    Deny,
+    /// It depends, or it traces.
+    Residual(Residual),
+}
+
+impl Specialised {
+    /// The answer, if it is the same for every input.
+    pub fn always(&self) -> Option<Answer> {
+        match self {
+            Specialised::Allow => Some(Answer::Allow),
+            Specialised::Deny => Some(Answer::Deny),
+            Specialised::Residual(residual) => residual.always(),
+        }
+    }
+}
+
+/// Evaluates `rule` as far as `known` goes.
+pub fn specialise(rule: &Rule, known: &Known) -> Specialised {
+    let explored = explore::explore(rule.ops(), known.event, InputSet::of(known));
+    // Every run ends, so there is a case. Were there none, this says Deny.
+    let always = if explored.cases.iter().all(|case| case.denies) {
+        Some(Answer::Deny)
+    } else if explored.cases.iter().all(|case| !case.denies) {
+        Some(Answer::Allow)
+    } else {
+        None
+    };
+    match always {
+        Some(Answer::Deny) if !explored.traces => Specialised::Deny,
+        Some(Answer::Allow) if !explored.traces => Specialised::Allow,
+        _ => Specialised::Residual(Residual::of(rule.ops(), explored, always)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Runs a rule over a set of inputs at once.
+//!
+//! Rules only jump forwards, so instructions are visited in order, each with all the states that reach
+//! it. A test the inputs leave open splits the state in two. Splitting stops after a fixed amount of
+//! work: from then on the states that meet at an instruction are joined into one, so that the worst
+//! rule costs [`BUDGET`] steps and one more per instruction. Joining loses precision, never soundness.
+
+use super::Bits;
+use super::condition::Condition;
+use super::inputs::{Field, InputSet, Restriction};
+use super::state::{State, Value};
+use super::word::{Copies, Word};
+use crate::abi::{Event, helper};
+use crate::op::{self, AluOp, AtomicOp, Callee, CompareOp, Imm64, Op, Reg, Size, Width, immediate};
+
+/// Steps until states are joined.
+const BUDGET: usize = 4096;
+/// Most input bits that are tried both ways to keep an operation exact.
+const MAX_TRIED: u32 = 6;
+
+/// One way a rule can end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Whether it denies.
+    pub denies: bool,
+    /// The exit instruction of the rule.
+    pub insn: usize,
+    /// The inputs that end here.
+    pub inputs: InputSet,
+}
+
+/// What was seen at one instruction.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Mark {
+    pub reached: bool,
+    /// A branch was taken; was not taken.
+    pub taken: bool,
+    pub passed: bool,
+    pub result: Outcome,
+    pub reads_stack: bool,
+}
+
+/// What an instruction leaves in its register.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Outcome {
+    #[default]
+    Unseen,
+    Always(u64),
+    Varies,
+}
+
+#[derive(Debug)]
+pub(super) struct Explored {
+    pub marks: Vec<Mark>,
+    pub cases: Vec<Case>,
+    /// Whether the cases are disjoint and each is made of inputs that really end there.
+    pub exact: bool,
+    /// Whether a `trace_printk` is reached.
+    pub traces: bool,
+}
+
+pub(super) fn explore(ops: &[Option<Op>], event: Event, inputs: InputSet) -> Explored {
+    let mut explorer = Explorer {
+        event,
+        seen: Explored {
+            marks: vec![Mark::default(); ops.len()],
+            cases: Vec::new(),
+            exact: true,
+            traces: false,
+        },
+        pending: vec![Vec::new(); ops.len()],
+        work: 0,
+    };
+    explorer.reach(0, State::entry(inputs));
+    for (at, op) in ops.iter().enumerate() {
+        while let Some(state) = explorer.next(at) {
+            explorer.seen.marks[at].reached = true;
+            if let Some(op) = op {
+                explorer.step(at, *op, state);
+            }
+        }
+    }
+    let mut seen = explorer.seen;
+    seen.exact &= !seen.cases.iter().any(|case| case.inputs.is_loose());
+    seen
+}
+
+struct Explorer {
+    event: Event,
+    seen: Explored,
+    /// The states that still have to run each instruction.
+    pending: Vec<Vec<State>>,
+    work: usize,
+}
+
+impl Explorer {
+    fn reach(&mut self, at: usize, state: State) {
+        if let Some(states) = self.pending.get_mut(at) {
+            states.push(state);
+        }
+    }
+
+    fn next(&mut self, at: usize) -> Option<State> {
+        self.work += 1;
+        let mut state = self.pending[at].pop()?;
+        if self.work > BUDGET {
+            for other in std::mem::take(&mut self.pending[at]) {
+                state.join(&other);
+                self.seen.exact = false;
+            }
+        }
+        Some(state)
+    }
+
+    fn step(&mut self, at: usize, op: Op, state: State) {
+        let next = at + op.slots();
+        match op {
+            Op::Alu { op, width, dst, src } => {
+                let (a, b) = (state.get(dst), state.source(src));
+                self.arithmetic(at, state, dst, op, width, a, b);
+            }
+            Op::Neg { width, dst } => {
+                let (a, b) = (Value::Word(Word::exactly(0)), state.get(dst));
+                self.arithmetic(at, state, dst, AluOp::Sub, width, a, b);
+            }
+            Op::Swap { order, bits, dst } => {
+                let result = state.word(dst).swapped(order, bits);
+                self.leave(at, next, state, dst, Value::Word(result));
+            }
+            Op::LoadImm { dst, imm } => {
+                let (Imm64::Value(value) | Imm64::Pseudo { value, .. }) = imm;
+                self.leave(at, next, state, dst, Value::Word(Word::exactly(value)));
+            }
+            Op::Load { size, dst, base, off } => {
+                let base = state.get(base);
+                self.seen.marks[at].reads_stack |= !matches!(base, Value::Context(_));
+                let value = state.load(base, off, size, self.event);
+                self.leave(at, next, state, dst, value);
+            }
+            Op::Store { size, base, off, src } => {
+                let mut state = state;
+                let (base, value) = (state.get(base), state.source(src));
+                state.store(base, off, size, value);
+                self.reach(next, state);
+            }
+            Op::Atomic { op, size, base, off, src } => self.atomic(at, state, (op, size), (base, off), src),
+            Op::Jump { off } => self.jump(at, off, state),
+            Op::Branch { op, width, dst, src, off } => {
+                let condition = Condition::of(op, width, state.word(dst), state.source(src).word());
+                self.branch(at, off, state, condition);
+            }
+            Op::Call(Callee::Helper(number)) => self.call(at, number, state),
+            Op::Exit => self.exit(at, state),
+            // No verified rule has them, and the evaluator denies.
+            Op::Call(_) | Op::LoadPacket => self.case(at, true, state.inputs),
+        }
+    }
+
+    /// Goes on with `value` in `dst`.
+    fn leave(&mut self, at: usize, next: usize, mut state: State, dst: Reg, value: Value) {
+        let known = match value {
+            Value::Word(word) => word.resolved(&state.inputs).known(),
+            _ => None,
+        };
+        let result = &mut self.seen.marks[at].result;
+        *result = match (*result, known) {
+            (Outcome::Unseen, Some(value)) => Outcome::Always(value),
+            (Outcome::Always(before), Some(value)) if before == value => *result,
+            _ => Outcome::Varies,
+        };
+        state.set(dst, value);
+        self.reach(next, state);
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "an instruction and its operands")]
+    fn arithmetic(&mut self, at: usize, state: State, dst: Reg, op: AluOp, width: Width, a: Value, b: Value) {
+        let value = match (op, width, a, b) {
+            (AluOp::Mov, Width::W64, _, value) => value,
+            (_, _, Value::Word(a), Value::Word(b)) => {
+                let result = Word::alu(op, width, a, b);
+                if let Some(lost) = Word::lost(op, result, a, b)
+                    && self.tried(at, &state, lost)
+                {
+                    return;
+                }
+                Value::Word(result)
+            }
+            (_, Width::W64, pointer, Value::Word(distance)) => moved(op, pointer, distance),
+            (AluOp::Add, Width::W64, Value::Word(distance), pointer) => moved(op, pointer, distance),
+            _ => Value::Unusable,
+        };
+        self.leave(at, at + 1, state, dst, value);
+    }
+
+    /// Runs the instruction again with the lowest of these input bits tried both ways. `false` if there
+    /// are too many of them, or none.
+    fn tried(&mut self, at: usize, state: &State, copies: [Copies; 2]) -> bool {
+        let count: u32 = copies.iter().map(|copies| copies.mask.count_ones()).sum();
+        let Some(Copies { field, mask }) = copies.into_iter().find(|copies| copies.mask != 0) else {
+            return false;
+        };
+        if count > MAX_TRIED || self.work > BUDGET {
+            return false;
+        }
+        let bit = mask & mask.wrapping_neg();
+        for value in [0, bit] {
+            let within = Bits { value, unknown: !bit };
+            if let Some(state) = state.restricted(field, &Restriction::within(within)) {
+                self.reach(at, state);
+            }
+        }
+        true
+    }
+
+    fn jump(&mut self, at: usize, off: i16, state: State) {
+        // No rule jumps back; a state that did would never be visited, so it is a denial instead.
+        match op::target(at, off).filter(|target| *target > at) {
+            Some(target) => self.reach(target, state),
+            None => self.case(at, true, state.inputs),
+        }
+    }
+
+    fn branch(&mut self, at: usize, off: i16, state: State, condition: Condition) {
+        let (taken, passed) = match condition {
+            Condition::Known(true) => (Some(state), None),
+            Condition::Known(false) => (None, Some(state)),
+            Condition::Depends { field, holds, fails, exact } => {
+                self.seen.exact &= exact;
+                (state.restricted(field, &holds), state.restricted(field, &fails))
+            }
+            Condition::Lost(copies) => {
+                if self.tried(at, &state, copies) {
+                    return;
+                }
+                self.seen.exact = false;
+                (Some(state.clone()), Some(state))
+            }
+        };
+        if let Some(state) = taken {
+            self.seen.marks[at].taken = true;
+            self.jump(at, off, state);
+        }
+        if let Some(state) = passed {
+            self.seen.marks[at].passed = true;
+            self.reach(at + 1, state);
+        }
+    }
+
+    fn exit(&mut self, at: usize, state: State) {
+        let zero = Word::exactly(0);
+        match Condition::of(CompareOp::Ne, Width::W32, state.word(Reg::R0), zero) {
+            Condition::Known(denies) => self.case(at, denies, state.inputs),
+            Condition::Depends { field, holds, fails, exact } => {
+                self.seen.exact &= exact;
+                for (denies, restriction) in [(true, holds), (false, fails)] {
+                    if let Some(inputs) = state.inputs.restricted(field, &restriction) {
+                        self.case(at, denies, inputs);
+                    }
+                }
+            }
+            Condition::Lost(copies) => {
+                if !self.tried(at, &state, copies) {
+                    self.seen.exact = false;
+                    self.case(at, true, state.inputs.clone());
+                    self.case(at, false, state.inputs);
+                }
+            }
+        }
+    }
+
+    fn case(&mut self, insn: usize, denies: bool, inputs: InputSet) {
+        self.seen.cases.push(Case { denies, insn, inputs });
+    }
+
+    fn call(&mut self, at: usize, number: i32, mut state: State) {
+        let result = match number {
+            helper::HANDLE_FS_GET_MODE => match state.inputs.field(Field::Exists).bits().known() {
+                Some(0) => Word::exactly(immediate(-2)),
+                Some(_) => Word::of(Field::Mode),
+                None if self.tried(at, &state, [Copies { field: Field::Exists, mask: 1 }, Copies::NONE]) => {
+                    return;
+                }
+                None => Word::ANY,
+            },
+            helper::GET_CURRENT_PID_TGID => Word::of(Field::PidTgid),
+            helper::GET_CURRENT_UID_GID => Word::of(Field::UidGid),
+            helper::GET_CURRENT_COMM => {
+                let (buffer, size) = (state.get(Reg::R1), state.get(Reg::R2));
+                write_comm(&mut state, buffer, size);
+                Word::exactly(0)
+            }
+            helper::TRACE_PRINTK => {
+                self.seen.traces = true;
+                self.seen.marks[at].reads_stack = true;
+                Word::ANY
+            }
+            _ => return self.case(at, true, state.inputs),
+        };
+        for reg in Reg::arguments() {
+            state.set(reg, Value::Unusable);
+        }
+        self.leave(at, at + 1, state, Reg::R0, Value::Word(result));
+    }
+
+    fn atomic(
+        &mut self,
+        at: usize,
+        mut state: State,
+        (op, size): (AtomicOp, Size),
+        (base, off): (Reg, i16),
+        src: Reg,
+    ) {
+        let (base, operand) = (state.get(base), state.word(src));
+        let old = match state.load(base, off, size, self.event) {
+            Value::Word(word) => word.resolved(&state.inputs),
+            _ => Word::ANY,
+        };
+        let width = if size == Size::Word { Width::W32 } else { Width::W64 };
+        let alu = |op| Word::alu(op, width, old, operand);
+        let new = match op {
+            AtomicOp::Add | AtomicOp::FetchAdd => alu(AluOp::Add),
+            AtomicOp::Or | AtomicOp::FetchOr => alu(AluOp::Or),
+            AtomicOp::And | AtomicOp::FetchAnd => alu(AluOp::And),
+            AtomicOp::Xor | AtomicOp::FetchXor => alu(AluOp::Xor),
+            AtomicOp::Exchange => alu(AluOp::Mov),
+            AtomicOp::CompareExchange => {
+                match Condition::of(CompareOp::Eq, width, old, state.word(Reg::R0)) {
+                    Condition::Known(true) => alu(AluOp::Mov),
+                    Condition::Known(false) => old,
+                    _ => old.join(alu(AluOp::Mov)),
+                }
+            }
+        };
+        self.seen.marks[at].reads_stack = true;
+        state.store(base, off, size, Value::Word(new));
+        match op {
+            AtomicOp::Add | AtomicOp::Or | AtomicOp::And | AtomicOp::Xor => {}
+            AtomicOp::CompareExchange => state.set(Reg::R0, Value::Word(old)),
+            _ => state.set(src, Value::Word(old)),
+        }
+        self.reach(at + 1, state);
+    }
+}
+
+/// A pointer after adding or subtracting a known distance.
+fn moved(op: AluOp, pointer: Value, distance: Word) -> Value {
+    let Some(distance) = distance.known().map(u64::cast_signed) else { return Value::Unusable };
+    let distance = match op {
+        AluOp::Add => distance,
+        AluOp::Sub => distance.wrapping_neg(),
+        _ => return Value::Unusable,
+    };
+    match pointer {
+        Value::Context(at) => Value::Context(at.wrapping_add(distance)),
+        Value::Stack(at) => Value::Stack(at.wrapping_add(distance)),
+        _ => Value::Unusable,
+    }
+}
+
+/// What `get_current_comm` leaves in its buffer: the name, cut, and zeros.
+fn write_comm(state: &mut State, buffer: Value, size: Value) {
+    let (Value::Stack(buffer), Value::Word(size)) = (buffer, size) else {
+        return state.store(Value::Unusable, 0, Size::Byte, Value::Unusable);
+    };
+    let Some(size) = size.known().and_then(|size| i64::try_from(size).ok()).filter(|size| *size <= 512)
+    else {
+        return state.store(Value::Unusable, 0, Size::Byte, Value::Unusable);
+    };
+    for at in 0..size {
+        let byte = match u8::try_from(at) {
+            Ok(at @ 0..8) if i64::from(at) < size - 1 => Word::of(Field::CommLow).extract(at, 1),
+            Ok(at @ 8..16) if i64::from(at) < size - 1 => Word::of(Field::CommHigh).extract(at - 8, 1),
+            _ => Word::exactly(0),
+        };
+        state.store_stack(buffer.wrapping_add(at), 1, Value::Word(byte));
+    }
+}

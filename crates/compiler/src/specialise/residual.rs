@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is left of a rule: branches with a known outcome cut, known results as constants, and what
+//! then serves nothing removed. The result has the shape of a verified rule, and its instructions
+//! know where in the rule they come from.
+
+use super::Answer;
+use super::explore::{Case, Explored, Mark, Outcome};
+use crate::abi::helper;
+use crate::evaluate::{Exit, Input, Tracer, Verdict, run};
+use crate::insn::Insn;
+use crate::op::{self, AluOp, AtomicOp, Callee, Op, Reg, Source, Width, immediate};
+use crate::rule::decode;
+
+/// The part of a rule that matters at a hook instance.
+#[derive(Clone, Debug)]
+pub struct Residual {
+    insns: Vec<Insn>,
+    ops: Vec<Option<Op>>,
+    origins: Vec<usize>,
+    always: Option<Answer>,
+    traces: bool,
+    cases: Option<Vec<Case>>,
+}
+
+impl Residual {
+    pub(super) fn of(ops: &[Option<Op>], explored: Explored, always: Option<Answer>) -> Residual {
+        let nodes = swept(cut(ops, &explored.marks), &explored.marks);
+        let (insns, origins) = encoded(&nodes);
+        let cases = explored.exact.then_some(explored.cases);
+        Residual { ops: decode(&insns), insns, origins, always, traces: explored.traces, cases }
+    }
+
+    /// The program, for the same context as the rule.
+    pub fn insns(&self) -> &[Insn] {
+        &self.insns
+    }
+
+    /// The instruction of the rule that instruction `index` comes from.
+    pub fn origin(&self, index: usize) -> Option<usize> {
+        self.origins.get(index).copied()
+    }
+
+    /// The answer, if it is the same for every input: such a rule is here for what it traces.
+    pub fn always(&self) -> Option<Answer> {
+        self.always
+    }
+
+    /// Whether it may call `trace_printk`.
+    pub fn traces(&self) -> bool {
+        self.traces
+    }
+
+    /// The inputs of each way it can end: disjoint, and together all there are. `None` if that could
+    /// not be found out exactly.
+    pub fn cases(&self) -> Option<&[Case]> {
+        self.cases.as_deref()
+    }
+
+    /// The rule's answer for an input of the hook instance; the instruction named is the rule's.
+    pub fn evaluate(&self, input: &Input, tracer: Tracer<'_>) -> Verdict {
+        let exit = run(&self.ops, input, tracer);
+        Exit { at: self.origin(exit.at).unwrap_or(exit.at), ..exit }.verdict(0)
+    }
+}
+
+/// An operation that is kept, with places given as the rule's instructions.
+struct Node {
+    at: usize,
+    op: Op,
+    target: Option<usize>,
+}
+
+/// The operations that are reached, with known branches and results replaced.
+fn cut(ops: &[Option<Op>], marks: &[Mark]) -> Vec<Node> {
+    let reached = ops.iter().zip(marks).enumerate().filter(|(_, (_, mark))| mark.reached);
+    reached
+        .filter_map(|(at, (op, mark))| {
+            let op = replaced((*op)?, mark)?;
+            let target = match op {
+                Op::Jump { off } | Op::Branch { off, .. } => op::target(at, off),
+                _ => None,
+            };
+            Some(Node { at, op, target })
+        })
+        .collect()
+}
+
+fn replaced(op: Op, mark: &Mark) -> Option<Op> {
+    match (op, mark.result) {
+        (Op::Branch { off, .. }, _) if !mark.passed => Some(Op::Jump { off }),
+        (Op::Branch { .. }, _) if !mark.taken => None,
+        // What a tracing call returns may be known, but not whether it was made.
+        (Op::Call(Callee::Helper(helper::TRACE_PRINTK | helper::GET_CURRENT_COMM)), _) => Some(op),
+        (_, Outcome::Always(value)) => Some(constant(op, value)),
+        _ => Some(op),
+    }
+}
+
+/// A move of `value`, if one instruction can do it.
+fn constant(op: Op, value: u64) -> Op {
+    let dst = match op {
+        Op::Alu { dst, .. } | Op::Neg { dst, .. } | Op::Swap { dst, .. } | Op::Load { dst, .. } => dst,
+        Op::Call(_) => Reg::R0,
+        _ => return op,
+    };
+    let low = i32::from_le_bytes([0, 1, 2, 3].map(|byte| value.to_le_bytes()[byte]));
+    let width = match value {
+        _ if immediate(low) == value => Width::W64,
+        _ if u64::from(low.cast_unsigned()) == value => Width::W32,
+        _ => return op,
+    };
+    Op::Alu { op: AluOp::Mov, width, dst, src: Source::Imm(low) }
+}
+
+/// Removes what nothing depends on, until there is no more of it.
+fn swept(mut nodes: Vec<Node>, marks: &[Mark]) -> Vec<Node> {
+    loop {
+        let stack_is_read = nodes.iter().any(|node| marks[node.at].reads_stack);
+        let needed = needed(&nodes, stack_is_read);
+        let before = nodes.len();
+        let mut needed = needed.into_iter();
+        nodes.retain(|_| needed.next().unwrap_or(true));
+        if nodes.len() == before {
+            return nodes;
+        }
+    }
+}
+
+/// Whether each node is of use: walks backwards with the set of registers that are read later.
+fn needed(nodes: &[Node], stack_is_read: bool) -> Vec<bool> {
+    let mut live = vec![0u16; nodes.len() + 1];
+    let mut needed = vec![true; nodes.len()];
+    for (index, node) in nodes.iter().enumerate().rev() {
+        let target = node.target.map(|target| place(nodes, target));
+        let after = match (node.op, target) {
+            (Op::Jump { .. }, Some(target)) => live[target],
+            (Op::Branch { .. }, Some(target)) => live[index + 1] | live[target],
+            (Op::Exit, _) => 0,
+            _ => live[index + 1],
+        };
+        let effect = Effect::of(node.op, stack_is_read);
+        needed[index] = match target {
+            Some(target) => target != index + 1,
+            None => effect.kept || effect.writes & after != 0,
+        };
+        live[index] = if needed[index] { (after & !effect.writes) | effect.reads } else { after };
+    }
+    needed
+}
+
+/// Where the control flow that goes to instruction `target` of the rule arrives.
+fn place(nodes: &[Node], target: usize) -> usize {
+    nodes.partition_point(|node| node.at < target)
+}
+
+/// What an operation does to registers (one bit each), and whether it does more than that.
+struct Effect {
+    reads: u16,
+    writes: u16,
+    kept: bool,
+}
+
+impl Effect {
+    fn of(op: Op, stack_is_read: bool) -> Effect {
+        let bit = |reg: Reg| 1u16 << reg.number();
+        let source = |source| match source {
+            Source::Reg(reg) => bit(reg),
+            Source::Imm(_) => 0,
+        };
+        let pure = |reads, writes| Effect { reads, writes, kept: false };
+        match op {
+            Op::Alu { op: AluOp::Mov, dst, src, .. } => pure(source(src), bit(dst)),
+            Op::Alu { dst, src, .. } => pure(bit(dst) | source(src), bit(dst)),
+            Op::Neg { dst, .. } | Op::Swap { dst, .. } => pure(bit(dst), bit(dst)),
+            Op::LoadImm { dst, .. } => pure(0, bit(dst)),
+            Op::Load { dst, base, .. } => pure(bit(base), bit(dst)),
+            Op::Store { base, src, .. } => Effect { kept: stack_is_read, ..pure(bit(base) | source(src), 0) },
+            Op::Atomic { op, base, src, .. } => {
+                let compared = if op == AtomicOp::CompareExchange { bit(Reg::R0) } else { 0 };
+                Effect { kept: true, ..pure(bit(base) | bit(src) | compared, 0) }
+            }
+            Op::Branch { dst, src, .. } => Effect { kept: true, ..pure(bit(dst) | source(src), 0) },
+            Op::Call(Callee::Helper(number)) => Effect::of_call(number, stack_is_read),
+            Op::Exit => Effect { kept: true, ..pure(bit(Reg::R0), 0) },
+            Op::Jump { .. } | Op::Call(_) | Op::LoadPacket => Effect { kept: true, ..pure(0, 0) },
+        }
+    }
+
+    fn of_call(number: i32, stack_is_read: bool) -> Effect {
+        // r0 to r5 are overwritten; arguments are the lowest of r1 to r5.
+        let (arguments, kept) = match number {
+            helper::HANDLE_FS_GET_MODE => (0b10, false),
+            helper::GET_CURRENT_PID_TGID | helper::GET_CURRENT_UID_GID => (0, false),
+            helper::GET_CURRENT_COMM => (0b110, stack_is_read),
+            _ => (0b11_1110, true),
+        };
+        // Only r0 is worth the call.
+        Effect { reads: arguments, writes: if kept { 0b11_1111 } else { 1 }, kept }
+    }
+}
+
+/// The instructions, and where each comes from.
+fn encoded(nodes: &[Node]) -> (Vec<Insn>, Vec<usize>) {
+    let mut starts = Vec::with_capacity(nodes.len() + 1);
+    let mut end = 0;
+    for node in nodes {
+        starts.push(end);
+        end += node.op.slots();
+    }
+    starts.push(end);
+    let (mut insns, mut origins) = (Vec::new(), Vec::new());
+    for (node, start) in nodes.iter().zip(&starts) {
+        let distance = node.target.map(|target| starts[place(nodes, target)] - start - 1);
+        let (first, second) = aimed(node.op, distance).encode();
+        for insn in [Some(first), second].into_iter().flatten() {
+            insns.push(insn);
+            origins.push(node.at);
+        }
+    }
+    (insns, origins)
+}
+
+/// The same jump over `distance` instructions: never more than before.
+fn aimed(op: Op, distance: Option<usize>) -> Op {
+    let distance = distance.and_then(|distance| i16::try_from(distance).ok());
+    match (op, distance) {
+        (Op::Jump { .. }, Some(off)) => Op::Jump { off },
+        (Op::Branch { op, width, dst, src, .. }, Some(off)) => Op::Branch { op, width, dst, src, off },
+        _ => op,
+    }
+}
