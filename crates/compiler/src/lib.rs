@@ -22,3 +22,6 @@ pub mod object;
 pub mod op;
 pub mod rule;
 pub mod specialise;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod verify;

@@ -133,6 +133,18 @@ pub enum Source {
     Imm(i32),
 }
 
+impl From<Reg> for Source {
+    fn from(reg: Reg) -> Source {
+        Source::Reg(reg)
+    }
+}
+
+impl From<i32> for Source {
+    fn from(imm: i32) -> Source {
+        Source::Imm(imm)
+    }
+}
+
 /// The 64-bit value of a 32-bit immediate: sign-extended, also for unsigned operations.
 pub const fn immediate(imm: i32) -> u64 {
     (imm as i64).cast_unsigned()

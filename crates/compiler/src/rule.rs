@@ -25,7 +25,6 @@ struct Inner {
 
 impl Rule {
     /// For the verifier alone: `object` must have passed every check.
-    #[allow(dead_code, reason = "the verifier, its only caller, is the next commit")]
     pub(crate) fn proven(object: RuleObject, event: Event, abilities: Abilities) -> Rule {
         let ops = decode(&object.insns);
         Rule(Arc::new(Inner { object, event, abilities, ops }))

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! For tests and fuzz targets: short ways to write rules, and strategies that make them.
+//!
+//! * [`build`]: one function per instruction, for programs written out in tests;
+//! * [`rules`]: random rules the verifier accepts, and inputs to run them on;
+//! * [`streams`]: random instructions, most of which it refuses;
+//! * [`fuzz`]: entry points for raw bytes.
+
+pub mod build;
+pub mod fuzz;
+pub mod rules;
+pub mod streams;
