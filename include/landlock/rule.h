@@ -125,50 +125,83 @@ struct landlock_context {
 
 /* ---- Helpers: the only functions a rule can call ---- */
 
-#define LANDLOCK_HELPER(NUMBER) __attribute__((unused)) = (void *)(NUMBER)
-
 /*
  * Whole mode of the object (st_mode: type and permissions), or -ENOENT for a
  * name that does not exist yet. Needs a GPL-compatible licence string.
  */
 #define BPF_FUNC_handle_fs_get_mode 54
 static long long (*bpf_handle_fs_get_mode)(void *handle)
-	LANDLOCK_HELPER(BPF_FUNC_handle_fs_get_mode);
+	__attribute__((unused)) = (long long (*)(void *))BPF_FUNC_handle_fs_get_mode;
 
 /* Debugging: these need LANDLOCK_SUBTYPE_ABILITY_DEBUG. */
 #ifndef __BPF_HELPERS__
-static int (*bpf_trace_printk)(const char *fmt, int fmt_size, ...) LANDLOCK_HELPER(6);
-static unsigned long long (*bpf_get_current_pid_tgid)(void) LANDLOCK_HELPER(14);
-static unsigned long long (*bpf_get_current_uid_gid)(void) LANDLOCK_HELPER(15);
-static int (*bpf_get_current_comm)(void *buf, int buf_size) LANDLOCK_HELPER(16);
+static int (*bpf_trace_printk)(const char *fmt, int fmt_size, ...)
+	__attribute__((unused)) = (int (*)(const char *, int, ...))6;
+static unsigned long long (*bpf_get_current_pid_tgid)(void)
+	__attribute__((unused)) = (unsigned long long (*)(void))14;
+static unsigned long long (*bpf_get_current_uid_gid)(void)
+	__attribute__((unused)) = (unsigned long long (*)(void))15;
+static int (*bpf_get_current_comm)(void *buf, int buf_size)
+	__attribute__((unused)) = (int (*)(void *, int))16;
 #endif
 /* The documentation's name for it. */
 #define bpf_get_trace_printk bpf_trace_printk
 
-/* ---- Modes, as in <linux/stat.h> ---- */
+/* ---- Modes, as in <linux/stat.h>; a libc's own ones stay ---- */
 
 #ifndef S_IFMT
-#define S_IFMT  00170000
-#define S_IFSOCK 0140000
-#define S_IFLNK	 0120000
-#define S_IFREG  0100000
-#define S_IFBLK  0060000
-#define S_IFDIR  0040000
-#define S_IFCHR  0020000
-#define S_IFIFO  0010000
-#define S_ISUID  0004000
-#define S_ISGID  0002000
-#define S_ISVTX  0001000
+#define S_IFMT 00170000
 #endif
-
+#ifndef S_IFSOCK
+#define S_IFSOCK 0140000
+#endif
+#ifndef S_IFLNK
+#define S_IFLNK 0120000
+#endif
+#ifndef S_IFREG
+#define S_IFREG 0100000
+#endif
+#ifndef S_IFBLK
+#define S_IFBLK 0060000
+#endif
+#ifndef S_IFDIR
+#define S_IFDIR 0040000
+#endif
+#ifndef S_IFCHR
+#define S_IFCHR 0020000
+#endif
+#ifndef S_IFIFO
+#define S_IFIFO 0010000
+#endif
+#ifndef S_ISUID
+#define S_ISUID 0004000
+#endif
+#ifndef S_ISGID
+#define S_ISGID 0002000
+#endif
+#ifndef S_ISVTX
+#define S_ISVTX 0001000
+#endif
+#ifndef S_ISLNK
+#define S_ISLNK(m) (((m) & S_IFMT) == S_IFLNK)
+#endif
 #ifndef S_ISREG
-#define S_ISLNK(m)	(((m) & S_IFMT) == S_IFLNK)
-#define S_ISREG(m)	(((m) & S_IFMT) == S_IFREG)
-#define S_ISDIR(m)	(((m) & S_IFMT) == S_IFDIR)
-#define S_ISCHR(m)	(((m) & S_IFMT) == S_IFCHR)
-#define S_ISBLK(m)	(((m) & S_IFMT) == S_IFBLK)
-#define S_ISFIFO(m)	(((m) & S_IFMT) == S_IFIFO)
-#define S_ISSOCK(m)	(((m) & S_IFMT) == S_IFSOCK)
+#define S_ISREG(m) (((m) & S_IFMT) == S_IFREG)
+#endif
+#ifndef S_ISDIR
+#define S_ISDIR(m) (((m) & S_IFMT) == S_IFDIR)
+#endif
+#ifndef S_ISCHR
+#define S_ISCHR(m) (((m) & S_IFMT) == S_IFCHR)
+#endif
+#ifndef S_ISBLK
+#define S_ISBLK(m) (((m) & S_IFMT) == S_IFBLK)
+#endif
+#ifndef S_ISFIFO
+#define S_ISFIFO(m) (((m) & S_IFMT) == S_IFIFO)
+#endif
+#ifndef S_ISSOCK
+#define S_ISSOCK(m) (((m) & S_IFMT) == S_IFSOCK)
 #endif
 
 /* ---- Declaring rules ---- */

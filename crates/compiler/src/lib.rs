@@ -20,6 +20,7 @@ pub mod hooks;
 pub mod insn;
 pub mod object;
 pub mod op;
+pub mod read;
 pub mod rule;
 pub mod specialise;
 #[cfg(any(test, feature = "testing"))]

@@ -49,14 +49,18 @@ pub fn compile_text(clang: &Clang, source: &str) -> Vec<u8> {
     compile(clang, &file)
 }
 
-/// The rules the project ships, in C.
-pub fn shipped_c_rules() -> Vec<PathBuf> {
+/// The rules the project ships.
+pub fn shipped_rules() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut rules: Vec<_> = files.filter(|path| path.extension().is_some_and(|ext| ext == "c")).collect();
+    let mut rules: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     rules.sort();
-    assert!(rules.len() >= 7, "found only {rules:?}");
+    assert!(rules.len() >= 8, "found only {rules:?}");
     rules
+}
+
+/// Those in C.
+pub fn shipped_c_rules() -> Vec<PathBuf> {
+    shipped_rules().into_iter().filter(|path| path.extension().is_some_and(|ext| ext == "c")).collect()
 }
 
 /// The object without symbols and debug information.
