@@ -27,4 +27,10 @@ impl Domain {
     pub fn rules_of(&self, event: Event) -> impl Iterator<Item = (usize, &Rule)> {
         self.rules.iter().enumerate().filter(move |(_, rule)| rule.event() == event)
     }
+
+    /// Whether some rule may deny what is `known`.
+    pub fn may_deny(&self, known: &crate::specialise::Known) -> bool {
+        use crate::specialise::{Specialised, specialise};
+        self.rules_of(known.event).any(|(_, rule)| !matches!(specialise(rule, known), Specialised::Allow))
+    }
 }

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Syscalls that cannot be decided here without a race or a privilege, and so are refused where a rule
+//! might have refused them. Rare ones, each with its reason.
+
+use landlock_compiler::abi::Actions;
+use rustix::io::Errno;
+
+use crate::judge::actions;
+use crate::request::{Answer, Request};
+
+fn refuse(request: &Request<'_>, hook: &'static str, wanted: Actions, reason: &'static str) -> Answer {
+    request.shared.judge.refuse_because(request, actions(hook, wanted), reason)
+}
+
+macro_rules! closed {
+    ($($(#[$doc:meta])* $name:ident: $hook:literal, $actions:ident, $reason:literal;)+) => {
+        $($(#[$doc])* pub fn $name(request: &Request<'_>) -> Answer {
+            refuse(request, $hook, Actions::$actions, $reason)
+        })+
+    };
+}
+
+closed! {
+    /// io_setup, io_submit.
+    asynchronous: "file_permission", READ, "asynchronous I/O reads its requests after any check";
+    /// open_by_handle_at.
+    by_handle: "file_open", GET, "opening by file handle is not supported under a rule that can deny an open";
+    /// ustat.
+    by_device: "sb_statfs", READ, "a device number does not name an object that could be judged";
+    /// remap_file_pages, uselib.
+    remap: "mmap_file", READ, "an obsolete way to map a file";
+    /// personality with READ_IMPLIES_EXEC.
+    personality: "mmap_file", EXEC, "READ_IMPLIES_EXEC would make every later mapping executable";
+    /// fanotify_mark.
+    fanotify: "inode_permission", READ, "fanotify is not supported under a rule that can deny reading";
+    /// swapon, swapoff.
+    swap: "file_open", GET, "swap files are opened by the kernel itself";
+    /// acct.
+    accounting: "file_open", GET, "the accounting file is opened by the kernel itself";
+    /// quotactl.
+    quota: "inode_permission", EXEC, "the kernel walks to the device itself";
+    /// mq_open, mq_unlink.
+    message_queue: "inode_permission", WRITE, "message queues are not supported under a rule that can deny an open";
+    /// bpf(BPF_OBJ_PIN), bpf(BPF_OBJ_GET).
+    bpf: "inode_permission", WRITE, "pinned BPF objects are opened by the kernel itself";
+    /// file_getattr, file_setattr.
+    file_attributes: "inode_file_setattr", WRITE, "not supported yet under a rule that can deny it";
+}
+
+/// For a question that could only be answered with a race.
+pub fn race<T>(request: &Request<'_>, hook: &'static str, wanted: Actions) -> Result<T, Errno> {
+    let reason = "other threads could point the descriptor or address elsewhere after the check";
+    request.shared.judge.refuse_because(request, actions(hook, wanted), reason)
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ptrace boundary, kept by mainline Landlock.
+//!
+//! The supervisor enters one Landlock domain, and the confined tree a second one inside it. Mainline lets
+//! a thread trace only into its own domain and deeper ones, so the tree reaches neither the supervisor nor
+//! anything outside; and what the supervisor does for the tree has the same limits.
+//!
+//! A domain must handle some right. REFER, granted everywhere, is the one that changes least: renames and
+//! links go on as before. What it does cost: a domain that handles any file system right may not mount.
+
+use landlock::{
+    AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetError, RulesetStatus,
+};
+
+/// Why the boundary cannot be drawn.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel has no mainline Landlock, or an older one than ABI 2 (Linux 5.19).
+    #[error("mainline Landlock, ABI 2 or newer, is needed for the ptrace boundary: {0}")]
+    Landlock(#[from] RulesetError),
+    /// `/` could not be opened.
+    #[error("cannot open the root directory: {0}")]
+    Root(#[from] landlock::PathFdError),
+    /// The kernel took the ruleset but does not enforce all of it.
+    #[error("mainline Landlock would enforce the ptrace boundary only in part")]
+    Partial,
+}
+
+/// A layer ready to be entered; making it may allocate and fail, entering it hardly.
+pub fn layer() -> Result<RulesetCreated, Error> {
+    let refer: BitFlags<AccessFs> = AccessFs::Refer.into();
+    let ruleset = Ruleset::default()
+        .set_compatibility(CompatLevel::HardRequirement)
+        .handle_access(refer)?
+        .create()?
+        .add_rule(PathBeneath::new(PathFd::new("/")?, refer))?;
+    Ok(ruleset)
+}
+
+/// Enters the layer, on the calling thread; sets no_new_privs. It holds for all the thread starts.
+pub fn enter(layer: RulesetCreated) -> Result<(), Error> {
+    let status = layer.restrict_self()?;
+    if status.ruleset == RulesetStatus::FullyEnforced { Ok(()) } else { Err(Error::Partial) }
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Denials made visible: one line each, for machines (JSON) or for people.
+
+use std::io::Write;
+use std::sync::Mutex;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::Serialize;
+
+/// A refused action. Every string that a confined process chose is escaped before it gets here.
+#[derive(Clone, Debug, Serialize)]
+pub struct Denial {
+    /// Seconds since the epoch, with microseconds.
+    pub time: f64,
+    /// Thread id of the caller.
+    pub pid: u32,
+    /// Its command name, escaped.
+    pub comm: String,
+    /// Name of the syscall.
+    pub syscall: &'static str,
+    /// LSM hook whose question was answered with no, or `-` when no rule was asked.
+    pub hook: &'static str,
+    /// What was attempted: action names, or the command of a sub-event.
+    pub action: String,
+    /// The object.
+    pub object: ObjectSeen,
+    /// The rule that said no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<RuleSeen>,
+    /// Why it was refused when no rule said no.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<&'static str>,
+    /// The errno the caller got, by name.
+    pub errno: &'static str,
+}
+
+/// The object of a denial, as far as it is known.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct ObjectSeen {
+    /// Path, escaped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    /// Device number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dev: Option<u64>,
+    /// Inode number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ino: Option<u64>,
+    /// Whole mode, octal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<String>,
+}
+
+/// The rule of a denial.
+#[derive(Clone, Debug, Serialize)]
+pub struct RuleSeen {
+    /// Its name.
+    pub name: String,
+    /// Its place in the domain, 0 for the newest.
+    pub index: usize,
+    /// The exit instruction that decided.
+    pub insn: usize,
+    /// `file:line`, when the rule object had line information.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+}
+
+/// Where denials are written, and how.
+#[derive(Debug)]
+pub struct Log {
+    sink: Option<Mutex<std::fs::File>>,
+    format: Format,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Format {
+    Json,
+    Text,
+}
+
+impl Log {
+    /// Denials are not written anywhere.
+    pub fn none() -> Log {
+        Log { sink: None, format: Format::Text }
+    }
+
+    /// One JSON object per line.
+    pub fn json(file: std::fs::File) -> Log {
+        Log { sink: Some(Mutex::new(file)), format: Format::Json }
+    }
+
+    /// One sentence per line, for people.
+    pub fn text(file: std::fs::File) -> Log {
+        Log { sink: Some(Mutex::new(file)), format: Format::Text }
+    }
+
+    /// Whether anybody reads it: describing an object costs system calls.
+    pub fn is_kept(&self) -> bool {
+        self.sink.is_some()
+    }
+
+    /// Writes one denial in a single write. A log that cannot be written does not turn a denial into anything else.
+    pub fn write(&self, denial: &Denial) {
+        let Some(sink) = &self.sink else { return };
+        let mut line = match self.format {
+            Format::Json => serde_json::to_string(denial).unwrap_or_default(),
+            Format::Text => denial.to_string(),
+        };
+        line.push('\n');
+        let mut sink = sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        drop(sink.write_all(line.as_bytes()));
+    }
+}
+
+impl std::fmt::Display for Denial {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "landlock: {}: {}[{}] {}", self.errno, self.comm, self.pid, self.syscall)?;
+        write!(f, ": {} on {}", self.action, self.object.path.as_deref().unwrap_or("(unnamed)"))?;
+        if let Some(mode) = &self.object.mode {
+            write!(f, " (mode {mode})")?;
+        }
+        write!(f, " at {}", self.hook)?;
+        if let Some(rule) = &self.rule {
+            write!(f, ": denied by rule {} '{}', instruction {}", rule.index, rule.name, rule.insn)?;
+            if let Some(line) = &rule.line {
+                write!(f, " ({line})")?;
+            }
+        }
+        match self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Seconds since the epoch.
+pub fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Bytes a confined process chose, made safe for a terminal and a line: printable ASCII stays, all else
+/// becomes `\xNN`.
+pub fn escape(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len()), |mut text, &byte| {
+        match byte {
+            b'\\' => text.push_str("\\\\"),
+            b' '..=b'~' => text.push(char::from(byte)),
+            _ => drop(write!(text, "\\x{byte:02x}")),
+        }
+        text
+    })
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Blocking on behalf of a caller without outliving its patience.
+//!
+//! A thread that blocks for a caller (a FIFO without a reader, a held lock) registers here. A watcher looks
+//! at all of them every few milliseconds: when the caller has a signal to take, or is gone, the blocking
+//! call is interrupted, again and again until it has ended, so no wake-up can be lost.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::request::{Request, Status};
+use crate::serve::Shared;
+use crate::sys;
+
+const PERIOD: Duration = Duration::from_millis(10);
+
+/// Threads that block now.
+#[derive(Debug, Default)]
+pub struct Watch {
+    entries: Mutex<Vec<Arc<Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    /// Our blocked thread.
+    ours: u32,
+    /// The caller's.
+    theirs: u32,
+    id: u64,
+    due: AtomicBool,
+}
+
+/// A registration; ends when dropped.
+pub struct Blocked<'a> {
+    watch: &'a Watch,
+    entry: Arc<Entry>,
+}
+
+impl<'a> Blocked<'a> {
+    /// Registers the calling thread as blocked for `request`.
+    pub fn register(request: &'a Request<'_>) -> Blocked<'a> {
+        let watch = &request.shared.watch;
+        let entry = Arc::new(Entry {
+            ours: rustix::thread::gettid().as_raw_nonzero().get().cast_unsigned(),
+            theirs: request.notification.tid,
+            id: request.notification.id,
+            due: AtomicBool::new(false),
+        });
+        watch.lock().push(Arc::clone(&entry));
+        Blocked { watch, entry }
+    }
+
+    /// Whether the caller wants its syscall interrupted.
+    pub fn is_due(&self) -> bool {
+        self.entry.due.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Blocked<'_> {
+    fn drop(&mut self) {
+        self.watch.lock().retain(|entry| !Arc::ptr_eq(entry, &self.entry));
+    }
+}
+
+impl Watch {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Interrupts whoever is due, for ever. The list stays locked while a thread is signalled, so that
+    /// only registered threads are.
+    pub fn run(shared: &Shared) -> ! {
+        loop {
+            std::thread::sleep(PERIOD);
+            for entry in shared.watch.lock().iter() {
+                if entry.due.load(Ordering::Acquire) || wants_out(shared, entry) {
+                    entry.due.store(true, Ordering::Release);
+                    sys::interrupt(entry.ours);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the caller is gone or has a signal it would take now.
+fn wants_out(shared: &Shared, entry: &Entry) -> bool {
+    use std::os::fd::AsFd;
+    if !sys::is_waiting(shared.listener.as_fd(), entry.id) {
+        return true;
+    }
+    let Ok(status) = Status::of(format!("/proc/{}/status", entry.theirs)) else { return true };
+    let set = |key| status.bits(key).unwrap_or(0);
+    let pending = set("SigPnd:") | set("ShdPnd:");
+    pending & !set("SigBlk:") & !set("SigIgn:") != 0
+}

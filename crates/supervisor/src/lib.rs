@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Landlock rules enforced on any kernel with seccomp user notification, without privileges.
+//!
+//! ```text
+//! Domain ──compose──► filter (which syscalls must be asked about) ──install──► the confined tree
+//!                                                                                  │ notification
+//!    denial log ◄── judge (ask the rules about pinned objects) ◄── request ◄───────┘
+//! ```
+//!
+//! A syscall that no rule can deny never leaves the kernel. Any other is carried out here, on objects
+//! that are pinned before they are judged, and its result is injected; the kernel is told to go on by
+//! itself only where nothing another thread can change would alter the verdict.
+#![deny(unsafe_code)]
+
+#[cfg(not(all(target_os = "linux", target_arch = "x86_64")))]
+compile_error!("the supervisor target knows the syscall table of x86-64 Linux only");
+
+mod act;
+mod boundary;
+pub mod denial;
+mod filter;
+mod interruptible;
+mod judge;
+mod launch;
+mod object;
+mod passing;
+mod proc;
+mod request;
+mod serve;
+mod sys;
+mod syscalls;
+mod walk;
+
+pub use launch::{Ended, Error, run};

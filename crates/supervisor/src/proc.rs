@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `/proc` on behalf of another process: `self` is the caller, and we are not there.
+//!
+//! The kernel lets every process into its own `/proc/PID`. What we open for a caller is checked against
+//! us, so whatever leads to an entry of ours is refused here; entries of others outside the tree are
+//! refused by the kernel itself, because we are inside the ptrace boundary.
+
+use std::ffi::CStr;
+use std::path::Path;
+
+use rustix::fs::{CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+use crate::object::{Object, errno};
+use crate::request::Request;
+
+const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+const ROOT_INODE: u64 = 1;
+
+/// Whether the object is on a proc file system.
+pub fn is_proc(object: &Object) -> bool {
+    // Real devices have a major number.
+    let anonymous = libc::major(object.stat().st_dev) == 0;
+    anonymous && rustix::fs::fstatfs(object).is_ok_and(|statfs| statfs.f_type == PROC_SUPER_MAGIC)
+}
+
+/// `EACCES` if the object is an entry of ours, or of a process on a proc file system that numbers processes
+/// in a way we do not know.
+pub fn guard(object: &Object) -> Result<(), Errno> {
+    if !is_proc(object) || object.stat().st_ino == ROOT_INODE {
+        return Ok(());
+    }
+    let path = object.path().ok_or(Errno::ACCESS)?;
+    let parts: Vec<&str> = path.iter().map(|part| part.to_str().unwrap_or("")).collect();
+    let number = |index: usize| parts.get(index).and_then(|part| part.parse::<u32>().ok());
+    if own_proc()?.stat().st_dev != object.stat().st_dev {
+        let entry = (0..parts.len()).any(|index| number(index).is_some());
+        return if entry { Err(Errno::ACCESS) } else { Ok(()) };
+    }
+    let ours = |number: u32| Path::new(&format!("/proc/self/task/{number}")).exists();
+    let thread = parts.get(3).filter(|part| **part == "task").and_then(|_| number(4));
+    let forbidden = number(2).is_some_and(ours) || thread.is_some_and(ours) || !path.starts_with("/proc");
+    if forbidden { Err(Errno::ACCESS) } else { Ok(()) }
+}
+
+fn own_proc() -> Result<Object, Errno> {
+    Object::pin(rustix::fs::openat(CWD, c"/proc", OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// What a symbolic link on a proc file system leads to.
+pub enum Link {
+    /// A path, to be walked on from the directory of the link.
+    Text(Vec<u8>),
+    /// An object the kernel jumps to.
+    Jump(Object),
+}
+
+/// Reads link `name` in `parent`, on a proc file system, as the caller would.
+pub fn link(request: &Request<'_>, parent: &Object, name: &CStr) -> Result<Link, Errno> {
+    guard(parent)?;
+    if parent.stat().st_ino != ROOT_INODE {
+        let jumped = rustix::fs::openat(parent, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+        let object = Object::pin(jumped)?;
+        guard(&object)?;
+        return Ok(Link::Jump(object));
+    }
+    if parent.stat().st_dev != own_proc()?.stat().st_dev {
+        return Err(Errno::ACCESS);
+    }
+    let tid = request.notification.tid;
+    let tgid = || request.status()?.number("Tgid:").ok_or(Errno::SRCH);
+    match name.to_bytes() {
+        b"self" => Ok(Link::Text(tgid()?.to_string().into_bytes())),
+        b"thread-self" => Ok(Link::Text(format!("{}/task/{tid}", tgid()?).into_bytes())),
+        _ => Ok(Link::Text(rustix::fs::readlinkat(parent, name, Vec::new())?.into_bytes())),
+    }
+}
+
+/// A path to the terminal that controls the caller. `ENXIO` if none does, or it cannot be named from here.
+pub fn terminal(request: &Request<'_>) -> Result<String, Errno> {
+    use rustix::process::{Pid, getsid};
+    let caller = Pid::from_raw(request.notification.tid.cast_signed()).ok_or(Errno::SRCH)?;
+    if getsid(Some(caller))? == getsid(None)? {
+        return Ok("/dev/tty".to_owned());
+    }
+    // Another session: field 7 of its stat is the terminal's device, and the command name before may hold anything.
+    let stat = std::fs::read(format!("/proc/{}/stat", request.notification.tid)).map_err(errno)?;
+    let after = stat.iter().rposition(|&byte| byte == b')').ok_or(Errno::IO)?;
+    let fields = String::from_utf8_lossy(&stat[after + 1..]).into_owned();
+    let device: u64 =
+        fields.split_whitespace().nth(4).and_then(|text| text.parse().ok()).ok_or(Errno::NXIO)?;
+    let (major, minor) = ((device >> 8) & 0xfff, (device & 0xff) | ((device >> 12) & 0xfff00));
+    const FIRST_PTS: u64 = 136;
+    if !(FIRST_PTS..FIRST_PTS + 8).contains(&major) {
+        return Err(Errno::NXIO);
+    }
+    let path = format!("/dev/pts/{}", (major - FIRST_PTS) * 256 + minor);
+    let terminal =
+        Object::pin(rustix::fs::openat(CWD, path.as_str(), OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?)?;
+    let is_it = (libc::major(terminal.stat().st_rdev), libc::minor(terminal.stat().st_rdev));
+    if is_it == (u32::try_from(major).unwrap_or(0), u32::try_from(minor).unwrap_or(u32::MAX)) {
+        Ok(path)
+    } else {
+        Err(Errno::NXIO)
+    }
+}
+
+/// Whether a number under `/proc/sys` is at least `least`; a setting that cannot be read counts as set.
+pub fn setting(name: &str, least: u32) -> bool {
+    let text = std::fs::read(Path::new("/proc/sys").join(name));
+    let number = text.ok().and_then(|text| std::str::from_utf8(text.trim_ascii()).ok()?.parse::<u32>().ok());
+    number.is_none_or(|number| number >= least)
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The notification loop: threads that take waiting syscalls, have them decided, and answer.
+//!
+//! A handler may block (a FIFO, a lock, a file system served from inside the tree), so there is always
+//! one more thread waiting than working.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use landlock_compiler::abi::Actions;
+use rustix::io::Errno;
+
+use crate::filter::ARCH;
+use crate::interruptible::Watch;
+use crate::judge::{Judge, actions};
+use crate::passing::Passing;
+use crate::request::{Answer, Reply, Request};
+use crate::sys::{self, FileIds, Injected, Notification};
+use crate::syscalls::{Carry, Does, row};
+
+/// What all requests of one supervisor share.
+#[derive(Debug)]
+pub struct Shared {
+    /// Where notifications come from.
+    pub listener: OwnedFd,
+    /// The rules and the log.
+    pub judge: Judge,
+    /// Threads that block for a caller.
+    pub watch: Watch,
+    /// Our own identity for file access, and the capabilities we may use.
+    pub ids: (FileIds, u64),
+    /// Somebody in the tree may have another identity, root or mount namespace than we have.
+    pub elsewhere: AtomicBool,
+    /// Some processes may share memory or descriptors without being threads of one process.
+    pub entangled: AtomicBool,
+    /// Somebody has mapped a file shared.
+    pub mapped_shared: AtomicBool,
+    /// Syscalls the kernel carries out after our verdict.
+    pub passing: Passing,
+    /// Held while a name is judged and changed.
+    pub names: Mutex<()>,
+    idle: AtomicUsize,
+}
+
+/// Threads that stay when there is nothing to do.
+const SPARE: usize = 2;
+
+impl Shared {
+    /// For a fresh listener; nobody in the tree differs from us yet.
+    pub fn new(listener: OwnedFd, judge: Judge, ids: (FileIds, u64)) -> Shared {
+        Shared {
+            listener,
+            judge,
+            watch: Watch::default(),
+            ids,
+            elsewhere: AtomicBool::new(false),
+            entangled: AtomicBool::new(false),
+            mapped_shared: AtomicBool::new(false),
+            passing: Passing::default(),
+            names: Mutex::new(()),
+            idle: AtomicUsize::new(0),
+        }
+    }
+
+    /// Whether a caller's identity has to be looked up before acting for it.
+    pub fn identity_may_differ(&self) -> bool {
+        self.elsewhere.load(Ordering::Acquire)
+    }
+
+    /// Keeps every other change of names out while one is judged and made.
+    pub fn changing_names(&self) -> MutexGuard<'_, ()> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Starts serving in threads of their own.
+pub fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
+    let watched = Arc::clone(shared);
+    spawn("watch", move || Watch::run(&watched))?;
+    for _ in 0..SPARE {
+        start_thread(shared)?;
+    }
+    Ok(())
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    // The name tells our own /proc entries from the tree's: see `walk`.
+    std::thread::Builder::new()
+        .name(format!("{THREAD_NAME}{name}"))
+        .stack_size(256 * 1024)
+        .spawn(body)
+        .map(drop)
+}
+
+/// Every thread of a supervisor has a name that starts so.
+pub const THREAD_NAME: &str = "landlock-sup:";
+
+fn start_thread(shared: &Arc<Shared>) -> std::io::Result<()> {
+    shared.idle.fetch_add(1, Ordering::AcqRel);
+    let ours = Arc::clone(shared);
+    let started = spawn("", move || serve(&ours));
+    if started.is_err() {
+        shared.idle.fetch_sub(1, Ordering::AcqRel);
+    }
+    started
+}
+
+/// Takes and answers notifications until there are more idle threads than needed.
+fn serve(shared: &Arc<Shared>) {
+    // A thread that cannot have its own umask and directories, or cannot be interrupted, must not serve.
+    if sys::unshare_fs().and_then(|()| sys::accept_interrupt()).is_err() {
+        std::process::abort();
+    }
+    loop {
+        let Ok(notification) = sys::receive(shared.listener.as_fd()) else { continue };
+        if shared.idle.fetch_sub(1, Ordering::AcqRel) == 1 {
+            // Without another thread, a handler that blocks would block the tree; it still could not open it up.
+            drop(start_thread(shared));
+        }
+        answer(shared, notification);
+        if shared.idle.fetch_add(1, Ordering::AcqRel) >= 2 * SPARE {
+            shared.idle.fetch_sub(1, Ordering::AcqRel);
+            return;
+        }
+    }
+}
+
+fn answer(shared: &Shared, notification: Notification) {
+    let listener = shared.listener.as_fd();
+    let id = notification.id;
+    let injected = match decide(shared, notification) {
+        Ok(Reply::Value(value)) => Injected::Value(value),
+        Ok(Reply::Continue) => Injected::Continue,
+        Err(errno) => Injected::Errno(errno.raw_os_error()),
+        Ok(Reply::Descriptor { fd, cloexec }) => {
+            match sys::add_fd_and_respond(listener, id, fd.as_fd(), cloexec) {
+                Ok(_) => return,
+                Err(error) => Injected::Errno(error.raw_os_error().unwrap_or(libc::EMFILE)),
+            }
+        }
+    };
+    // The only failure is a caller that is gone.
+    drop(sys::respond(listener, id, injected));
+}
+
+/// The whole road of one syscall.
+fn decide(shared: &Shared, notification: Notification) -> Answer {
+    let known = if notification.arch == ARCH { row(notification.nr.cast_unsigned()) } else { None };
+    let name = known.map_or("?", |row| row.name);
+    let request = Request { notification, name, shared };
+    let nothing = actions("-", Actions::empty());
+    match known.map(|row| &row.does) {
+        None => shared.judge.refuse_because(&request, nothing, "syscalls of another architecture are closed"),
+        Some(Does::Closed(reason)) => shared.judge.refuse_because(&request, nothing, reason),
+        Some(Does::Nothing) => Ok(Reply::Continue),
+        Some(Does::Missing) => Err(Errno::NOSYS),
+        Some(Does::Announces(_, handler) | Does::Renames(_, handler)) => handler(&request),
+        Some(Does::Asks(_, Carry::Out(handler) | Carry::On(handler))) => handler(&request),
+    }
+}

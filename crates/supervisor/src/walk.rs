@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From a copied path to pinned objects, in the caller's view of the file system.
+//!
+//! Where no rule can deny walking through a directory or following a link, and the caller sees the file
+//! system as we do, the kernel walks in one call. Else we walk component by component, asking
+//! `inode_permission` EXEC for every directory and `inode_follow_link` READ for every link, as the kernel
+//! would. `/proc` is always walked by hand: `self` must be the caller, and nothing of ours may be reached.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::AsFd;
+
+use landlock_compiler::abi::Actions;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::io::Errno;
+
+use crate::judge::actions;
+use crate::object::Object;
+use crate::proc;
+use crate::request::Request;
+
+/// What to do with a symbolic link in the last component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// Follow it.
+    Follow,
+    /// It is the object.
+    Keep,
+}
+
+/// A name in a directory, and what it stands for now.
+#[derive(Debug)]
+pub struct Entry {
+    /// The directory.
+    pub parent: Object,
+    /// The name in it: one component, never empty, never with a slash.
+    pub name: CString,
+    /// What has this name now.
+    pub object: Option<Object>,
+    /// The path ended in a slash, so it can only mean a directory.
+    pub slash: bool,
+}
+
+const MAX_LINKS: usize = 40;
+const PIN: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+
+/// A walk that has not begun: where it starts is pinned.
+pub struct Walk<'a> {
+    request: &'a Request<'a>,
+    path: CString,
+    start: Start,
+}
+
+enum Start {
+    /// At a directory of the caller's, with its root if it may not be ours.
+    At(Object),
+    /// At our own root, which is the caller's.
+    Root,
+}
+
+impl<'a> Walk<'a> {
+    /// Reads the path at `address` and pins where it starts. `ENOENT` for an empty path.
+    pub fn new(request: &'a Request<'a>, dirfd: u32, address: u64) -> Result<Walk<'a>, Errno> {
+        let path = request.path(address)?;
+        if path.is_empty() { Err(Errno::NOENT) } else { Walk::along(request, dirfd, path) }
+    }
+
+    /// A walk along a path that is already a copy of ours.
+    pub fn along(request: &'a Request<'a>, dirfd: u32, path: CString) -> Result<Walk<'a>, Errno> {
+        let absolute = path.as_bytes().first() == Some(&b'/');
+        let start = match (absolute, request.shared.identity_may_differ()) {
+            (true, true) => Start::At(request.root()?),
+            (true, false) => {
+                request.still_waiting()?;
+                Start::Root
+            }
+            (false, _) => Start::At(request.start(dirfd)?),
+        };
+        Ok(Walk { request, path, start })
+    }
+
+    /// The object the path leads to.
+    pub fn object(&self, last: Last) -> Result<Object, Errno> {
+        if self.is_plain()
+            && let Some(found) = self.by_kernel(&self.path, last)?
+        {
+            return Ok(found);
+        }
+        match Steps::new(self)?.run(last, Aim::Object)? {
+            Reached::Object(object) => Ok(object),
+            Reached::Entry(_) => Err(Errno::NOENT),
+        }
+    }
+
+    /// The directory and the name the path ends in. `EEXIST`-like ends (`/`, `.`, `..`) are `EINVAL` here: the
+    /// callers have their own errno for them.
+    pub fn entry(&self, last: Last) -> Result<Entry, Errno> {
+        if self.is_plain()
+            && last == Last::Keep
+            && let Some(entry) = self.entry_by_kernel()?
+        {
+            return Ok(entry);
+        }
+        match Steps::new(self)?.run(last, Aim::Entry)? {
+            Reached::Entry(entry) => Ok(entry),
+            Reached::Object(_) => Err(Errno::INVAL),
+        }
+    }
+
+    /// Whether the kernel's own walk asks nothing that a rule could refuse, and sees what the caller sees.
+    fn is_plain(&self) -> bool {
+        !self.request.shared.identity_may_differ() && !self.request.shared.judge.walks_matter
+    }
+
+    /// One call of the kernel; `None` where the walk needs our own steps (magic links, `/proc`).
+    fn by_kernel(&self, path: &CStr, last: Last) -> Result<Option<Object>, Errno> {
+        let flags = if last == Last::Keep { PIN | OFlags::NOFOLLOW } else { PIN };
+        let resolve = ResolveFlags::NO_MAGICLINKS;
+        let opened = match &self.start {
+            Start::At(start) => rustix::fs::openat2(start, path, flags, Mode::empty(), resolve),
+            Start::Root => rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve),
+        };
+        match opened {
+            Ok(fd) => Object::pin(fd).map(|object| (!proc::is_proc(&object)).then_some(object)),
+            Err(Errno::LOOP | Errno::AGAIN) => Ok(None),
+            // A dead end inside /proc may be ours, not the caller's.
+            Err(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::PERM) if self.may_touch_proc() => {
+                Ok(None)
+            }
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn may_touch_proc(&self) -> bool {
+        let inside = matches!(&self.start, Start::At(start) if proc::is_proc(start));
+        inside
+            || self.path.to_bytes().windows(4).any(|part| part == b"proc")
+            || self.path.to_bytes().starts_with(b"/dev/")
+    }
+
+    fn entry_by_kernel(&self) -> Result<Option<Entry>, Errno> {
+        let bytes = self.path.to_bytes();
+        let Some(end) = bytes.iter().rposition(|&byte| byte != b'/') else { return Ok(None) };
+        let begin = bytes[..end].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
+        let name = &bytes[begin..=end];
+        if name == b"." || name == b".." {
+            return Ok(None);
+        }
+        let parent = match &bytes[..begin] {
+            b"" => c".".to_owned(),
+            parent => CString::new(parent).map_err(|_| Errno::INVAL)?,
+        };
+        let Some(parent) = self.by_kernel(&parent, Last::Follow)? else { return Ok(None) };
+        let name = CString::new(name).map_err(|_| Errno::INVAL)?;
+        let object = existing(&parent, &name)?;
+        Ok(Some(Entry { parent, name, object, slash: end + 1 < bytes.len() }))
+    }
+}
+
+/// What `name` stands for in `parent` now, links not followed.
+pub fn existing(parent: &Object, name: &CStr) -> Result<Option<Object>, Errno> {
+    match rustix::fs::openat(parent, name, PIN | OFlags::NOFOLLOW, Mode::empty()) {
+        Ok(fd) => Object::pin(fd).map(Some),
+        Err(Errno::NOENT) if parent.is_directory() => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Aim {
+    Object,
+    Entry,
+}
+
+enum Reached {
+    Object(Object),
+    Entry(Entry),
+}
+
+/// The walk by hand.
+struct Steps<'a> {
+    request: &'a Request<'a>,
+    root: Object,
+    current: Object,
+    /// What is left of the path, links put in.
+    rest: Vec<u8>,
+    links: usize,
+}
+
+impl<'a> Steps<'a> {
+    fn new(walk: &Walk<'a>) -> Result<Steps<'a>, Errno> {
+        let request = walk.request;
+        let root = if request.shared.identity_may_differ() { request.root()? } else { our_root()? };
+        let current = match &walk.start {
+            Start::Root => root.try_clone()?,
+            Start::At(start) => start.try_clone()?,
+        };
+        Ok(Steps { request, root, current, rest: walk.path.to_bytes().to_vec(), links: 0 })
+    }
+
+    fn run(mut self, last: Last, aim: Aim) -> Result<Reached, Errno> {
+        loop {
+            let Some((name, slash)) = self.next_component() else {
+                return Ok(Reached::Object(self.current));
+            };
+            let is_last = self.rest.is_empty();
+            self.request.shared.judge.ask(
+                self.request,
+                actions("inode_permission", Actions::EXEC),
+                &self.current,
+            )?;
+            if !self.current.is_directory() {
+                return Err(Errno::NOTDIR);
+            }
+            match name.to_bytes() {
+                b"." => continue,
+                b".." => {
+                    self.up()?;
+                    continue;
+                }
+                _ => {}
+            }
+            let next = existing(&self.current, &name)?;
+            let link = next.as_ref().is_some_and(Object::is_symlink);
+            if let Some(next) = next
+                .as_ref()
+                .filter(|_| link && (!is_last || slash && aim == Aim::Object || last == Last::Follow))
+            {
+                self.follow(next, &name, slash)?;
+                continue;
+            }
+            if is_last && aim == Aim::Entry {
+                return Ok(Reached::Entry(Entry { parent: self.current, name, object: next, slash }));
+            }
+            self.current = next.ok_or(Errno::NOENT)?;
+            proc::guard(&self.current)?;
+            if slash && !self.current.is_directory() {
+                return Err(Errno::NOTDIR);
+            }
+        }
+    }
+
+    /// Takes the next component off the rest; says whether a slash came after it.
+    fn next_component(&mut self) -> Option<(CString, bool)> {
+        let begin = self.rest.iter().position(|&byte| byte != b'/')?;
+        let end =
+            self.rest[begin..].iter().position(|&byte| byte == b'/').map_or(self.rest.len(), |at| begin + at);
+        let name = CString::new(&self.rest[begin..end]).ok()?;
+        let slash = end < self.rest.len();
+        let after =
+            self.rest[end..].iter().position(|&byte| byte != b'/').map_or(self.rest.len(), |at| end + at);
+        self.rest.drain(..after);
+        Some((name, slash))
+    }
+
+    fn up(&mut self) -> Result<(), Errno> {
+        if !same_place(&self.current, &self.root)? {
+            let flags = PIN | OFlags::DIRECTORY;
+            self.current = Object::pin(rustix::fs::openat(&self.current, c"..", flags, Mode::empty())?)?;
+        }
+        Ok(())
+    }
+
+    fn follow(&mut self, link: &Object, name: &CStr, slash: bool) -> Result<(), Errno> {
+        self.links += 1;
+        if self.links > MAX_LINKS {
+            return Err(Errno::LOOP);
+        }
+        self.request.shared.judge.ask(self.request, actions("inode_follow_link", Actions::READ), link)?;
+        may_follow(self.request, &self.current, link)?;
+        let target = if proc::is_proc(link) {
+            match proc::link(self.request, &self.current, name)? {
+                proc::Link::Text(target) => target,
+                proc::Link::Jump(object) => {
+                    self.current = object;
+                    return if slash && !self.current.is_directory() { Err(Errno::NOTDIR) } else { Ok(()) };
+                }
+            }
+        } else {
+            rustix::fs::readlinkat(link, c"", Vec::new())?.into_bytes()
+        };
+        if target.is_empty() {
+            return Err(Errno::NOENT);
+        }
+        if target.first() == Some(&b'/') {
+            self.current = self.root.try_clone()?;
+        }
+        let mut rest = target;
+        if slash {
+            rest.push(b'/');
+        }
+        rest.append(&mut self.rest);
+        self.rest = rest;
+        Ok(())
+    }
+}
+
+fn our_root() -> Result<Object, Errno> {
+    Object::pin(rustix::fs::openat(CWD, c"/", PIN, Mode::empty())?)
+}
+
+/// Same inode reached through the same mount.
+fn same_place(a: &Object, b: &Object) -> Result<bool, Errno> {
+    let mount = |object: &Object| {
+        rustix::fs::statx(object.as_fd(), c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
+            .map(|statx| statx.stx_mnt_id)
+    };
+    Ok(a.is(b) && mount(a)? == mount(b)?)
+}
+
+/// What the kernel checks before it follows a link: `fs.protected_symlinks` and mounts that forbid links.
+fn may_follow(request: &Request<'_>, parent: &Object, link: &Object) -> Result<(), Errno> {
+    const ST_NOSYMFOLLOW: u64 = 0x2000;
+    if rustix::fs::fstatvfs(link)?.f_flag.bits() & ST_NOSYMFOLLOW != 0 {
+        return Err(Errno::LOOP);
+    }
+    let open_to_all = libc::S_ISVTX | libc::S_IWOTH;
+    if parent.mode() & open_to_all != open_to_all || !proc::setting("fs/protected_symlinks", 1) {
+        return Ok(());
+    }
+    let owner = link.stat().st_uid;
+    if owner == parent.stat().st_uid || owner == request.file_uid()? { Ok(()) } else { Err(Errno::ACCESS) }
+}
+
+/// Whether an existing file may be opened with `O_CREAT`: `fs.protected_regular` and `fs.protected_fifos`.
+pub fn may_open_existing(request: &Request<'_>, parent: &Object, object: &Object) -> Result<(), Errno> {
+    let setting = match object.file_type() {
+        libc::S_IFREG => "fs/protected_regular",
+        libc::S_IFIFO => "fs/protected_fifos",
+        _ => return Ok(()),
+    };
+    let sticky = parent.mode() & libc::S_ISVTX != 0;
+    let for_all = parent.mode() & libc::S_IWOTH != 0 && proc::setting(setting, 1);
+    let for_group = parent.mode() & libc::S_IWGRP != 0 && proc::setting(setting, 2);
+    let owner = object.stat().st_uid;
+    if !sticky || !(for_all || for_group) || owner == parent.stat().st_uid || owner == request.file_uid()? {
+        Ok(())
+    } else {
+        Err(Errno::ACCESS)
+    }
+}
