@@ -14,6 +14,8 @@ use crate::domain::Domain;
 use crate::rule::Rule;
 
 pub(crate) use machine::{Exit, run};
+#[cfg(test)]
+pub(crate) use machine::{World, run_in};
 
 /// Everything one run of a rule can see.
 #[derive(Clone, Debug, PartialEq, Eq)]

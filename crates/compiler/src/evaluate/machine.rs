@@ -11,12 +11,26 @@ use super::printk;
 use super::{Input, Tracer, Verdict};
 
 const CONTEXT_SIZE: usize = context::SIZE.unsigned_abs() as usize;
-const CONTEXT: u64 = 0x1000_0000;
-const STACK: u64 = 0x2000_0000;
-const STACK_TOP: u64 = STACK + STACK_SIZE as u64;
-/// What `arg1` holds. Outside both ranges, and the same for every object: nothing can depend on it.
-const HANDLE: u64 = 0x3000_0000;
+const STACK_TOP: u64 = STACK_SIZE as u64;
 const ENOENT: i64 = 2;
+
+/// What a rule must not be able to tell: where things are, and what was there before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct World {
+    /// Address of the context.
+    pub context: u64,
+    /// Address of the lowest byte of the stack.
+    pub stack: u64,
+    /// What `arg1` holds. Outside both, and the same for every object: nothing can depend on it.
+    pub handle: u64,
+    /// What fills the stack, and the registers that carry no argument, on entry.
+    pub junk: u8,
+}
+
+impl World {
+    /// The one rules are run in.
+    pub const USUAL: World = World { context: 0x1000_0000, stack: 0x2000_0000, handle: 0x3000_0000, junk: 0 };
+}
 
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,7 +55,12 @@ impl Exit {
 
 /// Runs decoded instructions (one entry per slot) to their exit.
 pub(crate) fn run(ops: &[Option<Op>], input: &Input, tracer: Tracer<'_>) -> Exit {
-    let mut machine = Machine::new(input, tracer);
+    run_in(&World::USUAL, ops, input, tracer)
+}
+
+/// As [`run`], in any world.
+pub(crate) fn run_in(world: &World, ops: &[Option<Op>], input: &Input, tracer: Tracer<'_>) -> Exit {
+    let mut machine = Machine::new(*world, input, tracer);
     let mut exit = Exit { at: 0, branch: None, returned: None };
     while let Some(Some(op)) = ops.get(exit.at).copied() {
         let next = match machine.step(op, exit.at) {
@@ -67,16 +86,19 @@ struct Machine<'a, 't> {
     regs: [u64; Reg::COUNT],
     stack: [u8; STACK_SIZE],
     context: [u8; CONTEXT_SIZE],
+    world: World,
     input: &'a Input,
     tracer: Tracer<'t>,
 }
 
 impl<'a, 't> Machine<'a, 't> {
-    fn new(input: &'a Input, tracer: Tracer<'t>) -> Self {
-        let mut regs = [0; Reg::COUNT];
-        regs[Reg::R1.index()] = CONTEXT;
-        regs[Reg::R10.index()] = STACK_TOP;
-        Machine { regs, stack: [0; STACK_SIZE], context: context_of(input), input, tracer }
+    fn new(world: World, input: &'a Input, tracer: Tracer<'t>) -> Self {
+        let mut regs = [u64::from_le_bytes([world.junk; 8]); Reg::COUNT];
+        regs[Reg::R1.index()..=Reg::R5.index()].fill(0);
+        regs[Reg::R1.index()] = world.context;
+        regs[Reg::R10.index()] = world.stack + STACK_TOP;
+        let context = context_of(input, world.handle);
+        Machine { regs, stack: [world.junk; STACK_SIZE], context, world, input, tracer }
     }
 
     /// Runs one instruction; `None` if it cannot be run.
@@ -102,7 +124,11 @@ impl<'a, 't> Machine<'a, 't> {
                     next = op::target(at, off)?;
                 }
             }
-            Op::Call(Callee::Helper(number)) => self.regs[0] = self.call(number)?,
+            Op::Call(Callee::Helper(number)) => {
+                self.regs[0] = self.call(number)?;
+                // An argument of trace_printk that is not set reads as 0.
+                self.regs[Reg::R1.index()..=Reg::R5.index()].fill(0);
+            }
             Op::Exit => return Some(Next::Exit),
             Op::Call(_) | Op::LoadPacket | Op::LoadImm { imm: Imm64::Pseudo { .. }, .. } => return None,
         }
@@ -125,7 +151,7 @@ impl<'a, 't> Machine<'a, 't> {
     }
 
     fn memory(&self, address: u64, len: usize) -> Option<&[u8]> {
-        match (offset_in(CONTEXT, address), offset_in(STACK, address)) {
+        match (offset_in(self.world.context, address), offset_in(self.world.stack, address)) {
             (Some(at), _) if at < CONTEXT_SIZE => self.context.get(at..at.checked_add(len)?),
             (_, Some(at)) if at < STACK_SIZE => self.stack.get(at..at.checked_add(len)?),
             _ => None,
@@ -133,7 +159,7 @@ impl<'a, 't> Machine<'a, 't> {
     }
 
     fn stack_mut(&mut self, address: u64, len: usize) -> Option<&mut [u8]> {
-        let at = offset_in(STACK, address).filter(|at| *at < STACK_SIZE)?;
+        let at = offset_in(self.world.stack, address).filter(|at| *at < STACK_SIZE)?;
         self.stack.get_mut(at..at.checked_add(len)?)
     }
 
@@ -173,7 +199,7 @@ impl<'a, 't> Machine<'a, 't> {
 
     fn call(&mut self, number: i32) -> Option<u64> {
         match number {
-            helper::HANDLE_FS_GET_MODE if self.get(Reg::R1) == HANDLE => {
+            helper::HANDLE_FS_GET_MODE if self.get(Reg::R1) == self.world.handle => {
                 Some(self.input.mode.map_or((-ENOENT).cast_unsigned(), u64::from))
             }
             helper::GET_CURRENT_PID_TGID => Some(self.input.current.pid_tgid),
@@ -212,7 +238,7 @@ impl<'a, 't> Machine<'a, 't> {
 
     /// The NUL terminated bytes at an address of the stack.
     fn string(&self, address: u64) -> Option<&[u8]> {
-        let at = offset_in(STACK, address).filter(|at| *at < STACK_SIZE)?;
+        let at = offset_in(self.world.stack, address).filter(|at| *at < STACK_SIZE)?;
         self.stack[at..].split(|byte| *byte == 0).next()
     }
 }
@@ -222,10 +248,10 @@ fn offset_in(base: u64, address: u64) -> Option<usize> {
 }
 
 /// `struct landlock_context`; its status is 0.
-fn context_of(input: &Input) -> [u8; CONTEXT_SIZE] {
+fn context_of(input: &Input, handle: u64) -> [u8; CONTEXT_SIZE] {
     let fields = [
         (context::EVENT, input.event as u64),
-        (context::ARG1, HANDLE),
+        (context::ARG1, handle),
         (context::ARG2, input.arg2),
         (context::ARCH, u64::from(input.arch)),
         (context::SYSCALL_NR, u64::from(input.syscall_nr)),

@@ -194,17 +194,17 @@ fn field() -> impl Strategy<Value = i16> {
     prop_oneof![2 => Just(context::ARG2), 1 => select(&FIELDS[..])]
 }
 
-fn compare_op() -> impl Strategy<Value = CompareOp> {
+pub(super) fn compare_op() -> impl Strategy<Value = CompareOp> {
     use CompareOp::*;
     select(&[Eq, Ne, Set, Gt, Ge, Lt, Le, Sgt, Sge, Slt, Sle][..])
 }
 
-fn alu_op() -> impl Strategy<Value = AluOp> {
+pub(super) fn alu_op() -> impl Strategy<Value = AluOp> {
     use AluOp::*;
     select(&[Add, Sub, Mul, Div, Or, And, Lsh, Rsh, Mod, Xor, Mov, Arsh][..])
 }
 
-fn atomic_op() -> impl Strategy<Value = AtomicOp> {
+pub(super) fn atomic_op() -> impl Strategy<Value = AtomicOp> {
     use AtomicOp::*;
     select(&[Add, Or, And, Xor, FetchAdd, FetchOr, FetchAnd, FetchXor, Exchange, CompareExchange][..])
 }

@@ -9,6 +9,7 @@ mod messages;
 mod object;
 mod random;
 mod registers;
+mod sound;
 mod v7;
 
 use super::{Errno, Loader, Problems, verify};

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is accepted runs to an answer, inside its memory, and cannot tell where things are or what
+//! was there before: the answer is the same in worlds that differ in all of that.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::{TestCaseResult, TestRunner};
+
+use super::*;
+use crate::abi::Event;
+use crate::evaluate::{Input, World, run_in};
+use crate::op::{Callee, Op};
+use crate::rule::Rule;
+use crate::testing::{rules, streams};
+use crate::verify::HELPERS;
+
+const OTHER: World =
+    World { context: 0x7fff_0000_1000, stack: 0xffff_8880_0000_2000, handle: 0x51, junk: 0xa5 };
+
+fn same_everywhere(object: RuleObject, input: &Input) -> TestCaseResult {
+    let Ok(rule) = verify(object, &ADMIN) else { return Ok(()) };
+    let answers = [World::USUAL, OTHER].map(|world| {
+        let mut traced = Vec::new();
+        let exit = run_in(&world, rule.ops(), input, &mut |text| traced.push(text.to_owned()));
+        (exit, traced)
+    });
+    prop_assert!(answers[0].0.returned.is_some(), "stuck at {:?} in {rule:?}", answers[0].0);
+    prop_assert_eq!(&answers[0], &answers[1], "in {:?}", rule);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+
+    #[test]
+    fn generated_rules(object in rules::rule_object(), input in rules::input(Event::Fs)) {
+        same_everywhere(object, &input)?;
+    }
+
+    #[test]
+    fn mutated_rules(object in streams::mutated(), input in rules::input(Event::Fs)) {
+        same_everywhere(object, &input)?;
+    }
+
+    #[test]
+    fn grown_rules(object in streams::grown(), input in rules::input(Event::Fs)) {
+        same_everywhere(object, &input)?;
+    }
+}
+
+/// The properties above say nothing if nothing is accepted, or if what is accepted does nothing.
+#[test]
+fn the_streams_are_accepted_often_and_reach_every_helper_and_kind_of_operation() {
+    let mut runner = TestRunner::deterministic();
+    let mut rules = |strategy: BoxedStrategy<RuleObject>| -> Vec<Rule> {
+        let objects = (0..200).map(|_| strategy.new_tree(&mut runner).unwrap().current());
+        objects.filter_map(|object| verify(object, &ADMIN).ok()).collect()
+    };
+    assert!(rules(streams::mutated().boxed()).len() > 20);
+    let grown = rules(streams::grown().boxed());
+    assert_eq!(grown.len(), 200);
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    for op in grown.iter().flat_map(|rule| rule.ops().iter().flatten()) {
+        let kind = match op {
+            Op::Call(callee) => format!("{callee:?}"),
+            op => format!("{op:?}").split(' ').next().unwrap_or_default().to_owned(),
+        };
+        *kinds.entry(kind).or_default() += 1;
+    }
+    let wanted = ["Alu", "Neg", "Swap", "LoadImm", "Load", "Store", "Atomic", "Jump", "Branch", "Exit"];
+    let helpers = HELPERS.iter().map(|helper| format!("{:?}", Callee::Helper(helper.number)));
+    let missing: Vec<String> = wanted
+        .into_iter()
+        .map(str::to_owned)
+        .chain(helpers)
+        .filter(|kind| !kinds.contains_key(kind))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
