@@ -6,11 +6,11 @@ use std::fmt;
 use thiserror::Error;
 
 /// Most errors reported for one text.
-const MAX_ERRORS: usize = 20;
+pub const MAX_ERRORS: usize = 20;
 /// Most characters of a source line that are shown.
 pub(super) const MAX_SHOWN: usize = 160;
 
-/// Everything wrong with a text, in the order of its lines (after 20 the rest is left out).
+/// Everything wrong with a text, in the order of its lines (after [`MAX_ERRORS`] the rest is left out).
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub struct AsmErrors(pub Vec<AsmError>);
 

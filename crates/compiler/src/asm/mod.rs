@@ -69,7 +69,7 @@ mod statement;
 mod syntax;
 
 pub use assemble::parse;
-pub use error::{AsmError, AsmErrors};
+pub use error::{AsmError, AsmErrors, MAX_ERRORS};
 pub use print::{print, print_insn};
 
 /// Most bytes an assembly file may have.

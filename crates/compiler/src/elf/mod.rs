@@ -75,3 +75,6 @@ struct Function<'a> {
     start: usize,
     insns: Vec<Insn>,
 }
+
+#[cfg(test)]
+mod tests;

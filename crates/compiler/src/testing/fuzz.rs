@@ -2,6 +2,8 @@
 //! Entry points for raw bytes, run by the fuzz targets and, shortly, by the tests.
 
 use crate::abi::Subtype;
+use crate::asm;
+use crate::elf::{self, read_elf};
 use crate::insn::Insn;
 use crate::object::RuleObject;
 use crate::verify::{GPL_COMPATIBLE, Loader, MAX_PROBLEMS, verify};
@@ -15,6 +17,44 @@ pub fn verifier(bytes: &[u8]) {
             assert!((1..=MAX_PROBLEMS).contains(&problems.problems().len()));
             assert!(problems.to_string().contains("help: "));
         }
+    }
+}
+
+/// Reads `bytes` as an ELF object; whatever is read can be printed, and is verified.
+pub fn elf(bytes: &[u8]) {
+    match read_elf(bytes) {
+        Ok(rules) => {
+            assert!((1..=elf::MAX_RULES).contains(&rules.len()));
+            assert!(rules.iter().map(|rule| rule.insns.len()).sum::<usize>() <= bytes.len() / Insn::SIZE);
+            comes_back(&rules);
+            rules.into_iter().for_each(|rule| drop(verify(rule, &Loader { cap_sys_admin: true })));
+        }
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
+}
+
+/// Reads `bytes` as assembly; whatever is read can be printed, and comes back.
+pub fn assembly(bytes: &[u8]) {
+    match asm::parse(&String::from_utf8_lossy(bytes), "fuzzed.s") {
+        Ok(rules) => comes_back(&rules),
+        Err(errors) => {
+            assert!(!errors.0.is_empty() && errors.0.len() <= asm::MAX_ERRORS);
+            assert!(errors.to_string().contains("fuzzed.s:"));
+        }
+    }
+}
+
+/// Rules are the same after printing and parsing, but for their source lines.
+fn comes_back(rules: &[RuleObject]) {
+    let text: String = rules.iter().map(asm::print).collect();
+    // Source lines are printed as comments: a hostile object can have many times its own size of them.
+    if text.len() > asm::MAX_SIZE {
+        return;
+    }
+    let back = asm::parse(&text, "printed.s").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+    assert_eq!(back.len(), rules.len());
+    for (back, rule) in back.into_iter().zip(rules) {
+        assert_eq!(RuleObject { lines: rule.lines.clone(), ..back }, *rule);
     }
 }
 
