@@ -1,10 +1,11 @@
 ; SPDX-License-Identifier: MIT OR Apache-2.0
 ;
-; Forbids starting programs: executing regular files, and mapping them as code.
-; Walking through directories, which is the same action, is allowed.
+; Forbids starting programs: executing files, and mapping them as code. Walking
+; through directories, which is the same action, is allowed.
 ;
-; It does not stop an interpreter that is running already from reading a script,
-; and a program whose libraries are not loaded yet will not get them.
+; It does not stop an interpreter that is running already from reading a script.
+; Libraries are code as well, so it is for a program that confines itself once
+; they are loaded; a command started under it does not start.
 ;
 ; An example of a rule in assembly; the syntax is that of LLVM and the kernel's
 ; verifier.

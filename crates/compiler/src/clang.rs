@@ -12,7 +12,9 @@ use std::{env, fs, io};
 
 use thiserror::Error;
 
-use crate::elf::{self, ReadError};
+use crate::elf::{ReadError, read_elf};
+use crate::read::name_after;
+use crate::verify::{Loader, Problems, verify};
 
 /// The header for rule authors, `<landlock/rule.h>`.
 pub const HEADER: &str = include_str!("../../../include/landlock/rule.h");
@@ -63,21 +65,30 @@ pub enum BuildError {
         /// What is wrong with the object.
         error: ReadError,
     },
+    /// Rules the verifier refuses.
+    #[error("{}", .0.iter().map(Problems::to_string).collect::<Vec<_>>().join("\n"))]
+    Refused(Vec<Problems>),
 }
 
 fn help(error: &ReadError) -> String {
     error.help().map(|help| format!("\nhelp: {help}")).unwrap_or_default()
 }
 
-/// Builds the rules of a C file into an ELF object; writes it to `output`, if given, once it is known to
-/// be good.
+/// Builds the rules of a C file into an ELF object; writes it to `output`, if given, once the verifier has
+/// accepted every rule. Abilities are granted: they are the loader's to have, not the builder's.
 ///
 /// # Errors
-/// No clang, messages of the compiler, or an object that does not hold rules.
+/// No clang, messages of the compiler, or an object that does not hold good rules.
 pub fn build(source: &Path, output: Option<&Path>) -> Result<Vec<u8>, BuildError> {
     let object = Clang::find()?.compile(source)?;
-    let read = elf::read_elf(&object);
-    read.map_err(|error| BuildError::Object { source_file: source.to_owned(), error })?;
+    let mut rules =
+        read_elf(&object).map_err(|error| BuildError::Object { source_file: source.to_owned(), error })?;
+    name_after(source, &mut rules);
+    let verdicts = rules.into_iter().map(|rule| verify(rule, &Loader { cap_sys_admin: true }));
+    let problems: Vec<Problems> = verdicts.filter_map(Result::err).collect();
+    if !problems.is_empty() {
+        return Err(BuildError::Refused(problems));
+    }
     if let Some(output) = output {
         fs::write(output, &object).map_err(io_error(output))?;
     }

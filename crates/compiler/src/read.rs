@@ -72,12 +72,17 @@ pub enum FileError {
 pub fn read_file(path: &Path) -> Result<Vec<RuleObject>, FileError> {
     let bytes = read_bounded(path)?;
     let mut rules = rules_of(path, &bytes)?;
+    name_after(path, &mut rules);
+    Ok(rules)
+}
+
+/// Names rules so that a denial tells which file to look into.
+pub(crate) fn name_after(path: &Path, rules: &mut [RuleObject]) {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let is_only = rules.len() == 1;
-    for rule in &mut rules {
+    for rule in rules {
         rule.name = if is_only { stem.to_string() } else { format!("{stem}/{}", rule.name) };
     }
-    Ok(rules)
 }
 
 fn rules_of(path: &Path, bytes: &[u8]) -> Result<Vec<RuleObject>, FileError> {

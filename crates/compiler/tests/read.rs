@@ -111,6 +111,13 @@ fn a_build_writes_what_it_returns_and_nothing_when_it_fails() {
     let no_rule = written(&folder, "none.c", "int x;\n");
     assert!(matches!(clang::build(&no_rule, Some(&output)), Err(BuildError::Object { .. })));
     assert!(!output.exists());
+    let source =
+        "LANDLOCK_RULE(leaks, FS, 0)\n{\n\treturn ctx->arg1;\n}\nLANDLOCK_RULE(good, FS, 0) { return 0; }\n";
+    let refused = written(&folder, "bad.c", format!("#include <landlock/rule.h>\n{source}"));
+    let error = clang::build(&refused, Some(&output)).unwrap_err().to_string();
+    assert!(error.starts_with("rule bad/leaks: refused (EACCES)"), "{error}");
+    assert!(error.contains("bad.c:4: return ctx->arg1;"), "{error}");
+    assert!(!output.exists());
     let object = clang::build("../../rules/read-only.c".as_ref(), Some(&output)).unwrap();
     assert_eq!(fs::read(&output).unwrap(), object);
     assert_eq!(read_file(&output).unwrap()[0].name, "rule");
