@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Processes: making, naming and reaping them.
+
+use std::io::{Error, ErrorKind, Result};
+use std::os::fd::OwnedFd;
+
+use super::{check, owned, pid};
+
+/// A pidfd for one thread (kernel 6.9), or for the thread group leader `tgid` where threads cannot be named.
+pub fn pidfd_of_thread(tid: u32) -> Result<OwnedFd> {
+    const PIDFD_THREAD: u32 = libc::O_EXCL.cast_unsigned();
+    // SAFETY: integer arguments; a successful result is a new descriptor that nobody else owns.
+    unsafe {
+        let fd = check(libc::syscall(libc::SYS_pidfd_open, pid(tid), PIDFD_THREAD))?;
+        owned(fd)
+    }
+}
+
+/// Whether two threads share one table of descriptors (`kcmp(KCMP_FILES)`).
+pub fn share_files(a: u32, b: u32) -> Result<bool> {
+    const KCMP_FILES: i32 = 2;
+    // SAFETY: integer arguments only.
+    check(unsafe { libc::syscall(libc::SYS_kcmp, pid(a), pid(b), KCMP_FILES, 0, 0) }).map(|order| order == 0)
+}
+
+/// Which side of a [`fork`] this is.
+pub enum Forked {
+    /// The parent, with the child's pid.
+    Parent(u32),
+    /// The child.
+    Child,
+}
+
+/// Forks. The calling process must have one thread only, else `EDEADLK`: locks another thread holds
+/// would stay locked in the child.
+pub fn fork() -> Result<Forked> {
+    let threads = std::fs::read_dir("/proc/self/task")?.count();
+    if threads != 1 {
+        return Err(Error::from_raw_os_error(libc::EDEADLK));
+    }
+    // SAFETY: single-threaded (checked above), so the child may go on as a normal process.
+    match check(i64::from(unsafe { libc::fork() }))? {
+        0 => Ok(Forked::Child),
+        child => Ok(Forked::Parent(u32::try_from(child).map_err(|_| Error::from(ErrorKind::InvalidData))?)),
+    }
+}
+
+/// Makes the process the reaper of its orphaned descendants.
+pub fn become_subreaper() -> Result<()> {
+    // SAFETY: prctl with integer arguments only.
+    check(i64::from(unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) })).map(drop)
+}
+
+/// Shuts the process's memory and /proc files to others of the same user.
+pub fn become_undumpable() -> Result<()> {
+    // SAFETY: prctl with integer arguments only.
+    check(i64::from(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })).map(drop)
+}
+
+/// A change of one of our children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Child {
+    /// It exited with a code.
+    Exited(u32, i32),
+    /// A signal ended it.
+    Killed(u32, i32),
+    /// A signal stopped it.
+    Stopped(u32, i32),
+}
+
+/// Takes one waiting change of a child of the calling thread, if there is any. Children that other
+/// threads trace are left to them.
+pub fn reap() -> Option<Child> {
+    let mut status = 0;
+    let flags = libc::WNOHANG | libc::WUNTRACED | libc::__WNOTHREAD;
+    // SAFETY: `status` is live for the call.
+    let child =
+        u32::try_from(unsafe { libc::waitpid(-1, &raw mut status, flags) }).ok().filter(|pid| *pid != 0)?;
+    Some(if libc::WIFEXITED(status) {
+        Child::Exited(child, libc::WEXITSTATUS(status))
+    } else if libc::WIFSIGNALED(status) {
+        Child::Killed(child, libc::WTERMSIG(status))
+    } else {
+        Child::Stopped(child, libc::WSTOPSIG(status))
+    })
+}
+
+/// Runs `prepare` in the child of `command`, between fork and exec. It must be async-signal-safe.
+pub fn before_exec(
+    command: &mut std::process::Command,
+    prepare: impl FnMut() -> Result<()> + Send + Sync + 'static,
+) {
+    use std::os::unix::process::CommandExt;
+    // SAFETY: the callers (one, in `launch`) pass a closure that only makes raw system calls.
+    unsafe { command.pre_exec(prepare) };
+}
