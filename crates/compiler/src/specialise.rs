@@ -94,21 +94,39 @@ impl Specialised {
 
 /// Evaluates `rule` as far as `known` goes.
 pub fn specialise(rule: &Rule, known: &Known) -> Specialised {
-    let explored = explore::explore(rule.ops(), known.event, InputSet::of(known));
-    // Every run ends, so there is a case. Were there none, this says Deny.
-    let always = if explored.cases.iter().all(|case| case.denies) {
-        Some(Answer::Deny)
-    } else if explored.cases.iter().all(|case| !case.denies) {
-        Some(Answer::Allow)
-    } else {
-        None
-    };
-    match always {
+    over(rule, known.event, &InputSet::of(known))
+}
+
+/// Evaluates `rule` over a set of inputs.
+pub(crate) fn over(rule: &Rule, event: Event, inputs: &InputSet) -> Specialised {
+    let explored = explore::explore(rule.ops(), event, inputs.clone());
+    match answer(&explored.cases) {
         Some(Answer::Deny) if !explored.traces => Specialised::Deny,
         Some(Answer::Allow) if !explored.traces => Specialised::Allow,
-        _ => Specialised::Residual(Residual::of(rule.ops(), explored, always)),
+        always => Specialised::Residual(Residual::of(rule, inputs, explored, always)),
     }
 }
 
+/// The rule with what is known cut, also if only one answer is left.
+pub(crate) fn residual(rule: &Rule, event: Event, inputs: &InputSet) -> Residual {
+    let explored = explore::explore(rule.ops(), event, inputs.clone());
+    let always = answer(&explored.cases);
+    Residual::of(rule, inputs, explored, always)
+}
+
+/// The answer all cases have in common. Every run ends, so there is a case; were there none, this
+/// says Deny.
+fn answer(cases: &[Case]) -> Option<Answer> {
+    if cases.iter().all(|case| case.denies) {
+        Some(Answer::Deny)
+    } else if cases.iter().all(|case| !case.denies) {
+        Some(Answer::Allow)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+pub(crate) use tests::random;
 #[cfg(test)]
 mod tests;

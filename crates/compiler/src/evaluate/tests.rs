@@ -2,12 +2,12 @@
 use super::*;
 use crate::abi::{Abilities, Actions, context, helper};
 use crate::object::RuleObject;
-use crate::op::{AluOp, AtomicOp, Callee, CompareOp, Imm64, Op, Reg, Size, Source, Width};
+use crate::op::{AluOp, AtomicOp, CompareOp, Op, Reg, Size};
+use crate::testing::build::{Byte, Double, Word, alu, branch, call, load, load_imm, mov, program, store};
 
 /// A rule of these operations, believed without a verifier.
 pub(crate) fn rule(event: Event, ops: &[Op]) -> Rule {
-    let insns = ops.iter().map(|op| op.encode()).flat_map(|(first, second)| [Some(first), second]).flatten();
-    let object = RuleObject { name: "test".into(), insns: insns.collect(), ..RuleObject::default() };
+    let object = RuleObject { name: "test".into(), insns: program(ops), ..RuleObject::default() };
     Rule::proven(object, event, Abilities::DEBUG)
 }
 
@@ -17,28 +17,9 @@ pub(crate) fn input(arg2: u64, mode: Option<u32>) -> Input {
     Input { event: Event::Fs, arg2, mode, arch: 0xc000_003e, syscall_nr: 257, current }
 }
 
-pub(crate) fn alu(op: AluOp, dst: Reg, imm: i32) -> Op {
-    Op::Alu { op, width: Width::W64, dst, src: Source::Imm(imm) }
-}
-
-pub(crate) fn mov(dst: Reg, imm: i32) -> Op {
-    alu(AluOp::Mov, dst, imm)
-}
-
-pub(crate) fn copy(dst: Reg, src: Reg) -> Op {
-    Op::Alu { op: AluOp::Mov, width: Width::W64, dst, src: Source::Reg(src) }
-}
-
+/// `dst` = a field of the context, which `r1` points to.
 pub(crate) fn field(dst: Reg, off: i16) -> Op {
-    Op::Load { size: Size::Double, dst, base: Reg::R1, off }
-}
-
-pub(crate) fn branch(op: CompareOp, dst: Reg, imm: i32, off: i16) -> Op {
-    Op::Branch { op, width: Width::W64, dst, src: Source::Imm(imm), off }
-}
-
-pub(crate) fn call(number: i32) -> Op {
-    Op::Call(Callee::Helper(number))
+    load(Double, dst, Reg::R1, off)
 }
 
 /// Denies what writes, except to character devices and FIFOs: v7's sample, without its messages.
@@ -81,8 +62,7 @@ fn the_sample_denies_writes_but_to_devices_and_pipes() {
 
 #[test]
 fn only_the_low_half_of_r0_counts() {
-    let returns =
-        |value| rule(Event::Fs, &[Op::LoadImm { dst: Reg::R0, imm: Imm64::Value(value) }, Op::Exit]);
+    let returns = |value| rule(Event::Fs, &[load_imm(Reg::R0, value), Op::Exit]);
     assert_eq!(returns(1 << 32).evaluate(&input(0, None)), Verdict::Allow);
     assert_eq!(returns(1 << 31).evaluate(&input(0, None)), Verdict::Deny { rule: 0, insn: 2 });
 }
@@ -96,14 +76,8 @@ fn the_context_is_what_the_caller_gave() {
         (context::ARCH, 0xc000_003e),
         (context::SYSCALL_NR, 257),
     ] {
-        let equal = Op::Branch {
-            op: CompareOp::Eq,
-            width: Width::W64,
-            dst: Reg::R2,
-            src: Source::Reg(Reg::R3),
-            off: 1,
-        };
-        let wanted = Op::LoadImm { dst: Reg::R3, imm: Imm64::Value(expected) };
+        let equal = branch(CompareOp::Eq, Reg::R2, Reg::R3, 1);
+        let wanted = load_imm(Reg::R3, expected);
         let program = [field(Reg::R2, offset), wanted, mov(Reg::R0, 0), equal, mov(Reg::R0, 1), Op::Exit];
         assert_eq!(rule(Event::Fs, &program).evaluate(&input(0x55, None)), Verdict::Allow, "offset {offset}");
     }
@@ -113,8 +87,8 @@ fn the_context_is_what_the_caller_gave() {
 fn a_spilled_handle_still_names_the_object() {
     let program = [
         field(Reg::R6, context::ARG1),
-        Op::Store { size: Size::Double, base: Reg::R10, off: -8, src: Source::Reg(Reg::R6) },
-        Op::Load { size: Size::Double, dst: Reg::R1, base: Reg::R10, off: -8 },
+        store(Double, Reg::R10, -8, Reg::R6),
+        load(Double, Reg::R1, Reg::R10, -8),
         call(helper::HANDLE_FS_GET_MODE),
         alu(AluOp::And, Reg::R0, 0o111),
         Op::Exit,
@@ -126,7 +100,7 @@ fn a_spilled_handle_still_names_the_object() {
 
 #[test]
 fn the_stack_is_bytes_in_little_endian_order() {
-    let byte = |off, imm| Op::Store { size: Size::Byte, base: Reg::R10, off, src: Source::Imm(imm) };
+    let byte = |off, imm| store(Byte, Reg::R10, off, imm);
     let program = [
         byte(-4, 0),
         byte(-3, 1),
@@ -134,9 +108,9 @@ fn the_stack_is_bytes_in_little_endian_order() {
         byte(-1, 0),
         mov(Reg::R1, 0x100),
         Op::Atomic { op: AtomicOp::FetchXor, size: Size::Word, base: Reg::R10, off: -4, src: Reg::R1 },
-        Op::Load { size: Size::Word, dst: Reg::R0, base: Reg::R10, off: -4 },
+        load(Word, Reg::R0, Reg::R10, -4),
         alu(AluOp::Sub, Reg::R1, 0x100),
-        Op::Alu { op: AluOp::Or, width: Width::W64, dst: Reg::R0, src: Source::Reg(Reg::R1) },
+        alu(AluOp::Or, Reg::R0, Reg::R1),
         Op::Exit,
     ];
     assert_eq!(rule(Event::Fs, &program).evaluate(&input(0, None)), Verdict::Allow);
@@ -146,7 +120,7 @@ fn the_stack_is_bytes_in_little_endian_order() {
 fn compare_and_exchange_leaves_the_old_value_in_r0() {
     let exchange = |expected| {
         [
-            Op::Store { size: Size::Double, base: Reg::R10, off: -8, src: Source::Imm(5) },
+            store(Double, Reg::R10, -8, 5),
             mov(Reg::R0, expected),
             mov(Reg::R1, 0),
             Op::Atomic {
@@ -157,7 +131,7 @@ fn compare_and_exchange_leaves_the_old_value_in_r0() {
                 src: Reg::R1,
             },
             branch(CompareOp::Ne, Reg::R0, 5, 1),
-            Op::Load { size: Size::Double, dst: Reg::R0, base: Reg::R10, off: -8 },
+            load(Double, Reg::R0, Reg::R10, -8),
             Op::Exit,
         ]
     };
@@ -168,12 +142,7 @@ fn compare_and_exchange_leaves_the_old_value_in_r0() {
 #[test]
 fn debug_helpers_describe_the_caller() {
     let is = |number, value| {
-        let program = [
-            call(number),
-            Op::LoadImm { dst: Reg::R1, imm: Imm64::Value(value) },
-            Op::Alu { op: AluOp::Xor, width: Width::W64, dst: Reg::R0, src: Source::Reg(Reg::R1) },
-            Op::Exit,
-        ];
+        let program = [call(number), load_imm(Reg::R1, value), alu(AluOp::Xor, Reg::R0, Reg::R1), Op::Exit];
         rule(Event::Fs, &program).evaluate(&input(0, None))
     };
     assert_eq!(is(helper::GET_CURRENT_PID_TGID, 7 << 32 | 8), Verdict::Allow);
@@ -184,14 +153,14 @@ fn debug_helpers_describe_the_caller() {
 #[test]
 fn comm_is_cut_to_the_buffer_and_terminated() {
     let program = [
-        copy(Reg::R1, Reg::R10),
+        mov(Reg::R1, Reg::R10),
         alu(AluOp::Add, Reg::R1, -8),
         mov(Reg::R2, 4),
-        Op::Store { size: Size::Double, base: Reg::R10, off: -8, src: Source::Imm(-1) },
+        store(Double, Reg::R10, -8, -1),
         call(helper::GET_CURRENT_COMM),
-        Op::Load { size: Size::Double, dst: Reg::R0, base: Reg::R10, off: -8 },
-        Op::LoadImm { dst: Reg::R1, imm: Imm64::Value(u64::from_le_bytes(*b"mak\0\xff\xff\xff\xff")) },
-        Op::Alu { op: AluOp::Xor, width: Width::W64, dst: Reg::R0, src: Source::Reg(Reg::R1) },
+        load(Double, Reg::R0, Reg::R10, -8),
+        load_imm(Reg::R1, u64::from_le_bytes(*b"mak\0\xff\xff\xff\xff")),
+        alu(AluOp::Xor, Reg::R0, Reg::R1),
         Op::Exit,
     ];
     assert_eq!(rule(Event::Fs, &program).evaluate(&input(0, None)), Verdict::Allow);
@@ -200,13 +169,13 @@ fn comm_is_cut_to_the_buffer_and_terminated() {
 /// Traces `format` (8 bytes) with arguments -2, the stack's `format` itself, and 5.
 fn traced(format: [u8; 8]) -> (Vec<String>, Verdict) {
     let program = [
-        Op::LoadImm { dst: Reg::R1, imm: Imm64::Value(u64::from_le_bytes(format)) },
-        Op::Store { size: Size::Double, base: Reg::R10, off: -8, src: Source::Reg(Reg::R1) },
-        copy(Reg::R1, Reg::R10),
+        load_imm(Reg::R1, u64::from_le_bytes(format)),
+        store(Double, Reg::R10, -8, Reg::R1),
+        mov(Reg::R1, Reg::R10),
         alu(AluOp::Add, Reg::R1, -8),
         mov(Reg::R2, 8),
         mov(Reg::R3, -2),
-        copy(Reg::R4, Reg::R1),
+        mov(Reg::R4, Reg::R1),
         mov(Reg::R5, 5),
         call(helper::TRACE_PRINTK),
         Op::Exit,
@@ -262,8 +231,8 @@ fn what_no_verified_rule_does_is_denied() {
         vec![],
         vec![mov(Reg::R0, 0)],
         vec![mov(Reg::R0, 0), Op::Jump { off: -2 }],
-        vec![Op::Load { size: Size::Byte, dst: Reg::R0, base: Reg::R10, off: 0 }, Op::Exit],
-        vec![Op::Store { size: Size::Byte, base: Reg::R1, off: 0, src: Source::Imm(0) }, Op::Exit],
+        vec![load(Byte, Reg::R0, Reg::R10, 0), Op::Exit],
+        vec![store(Byte, Reg::R1, 0, 0), Op::Exit],
         vec![mov(Reg::R0, 0), call(1), Op::Exit],
         vec![Op::LoadPacket, Op::Exit],
     ] {

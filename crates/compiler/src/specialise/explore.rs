@@ -11,7 +11,7 @@ use super::condition::Condition;
 use super::inputs::{Field, InputSet, Restriction};
 use super::state::{State, Value};
 use super::word::{Copies, Word};
-use crate::abi::{Event, helper};
+use crate::abi::{Event, context, helper};
 use crate::op::{self, AluOp, AtomicOp, Callee, CompareOp, Imm64, Op, Reg, Size, Width, immediate};
 
 /// Steps until states are joined.
@@ -39,6 +39,8 @@ pub(super) struct Mark {
     pub passed: bool,
     pub result: Outcome,
     pub reads_stack: bool,
+    /// The fields of the input that are read.
+    pub fields: &'static [Field],
 }
 
 /// What an instruction leaves in its register.
@@ -134,7 +136,10 @@ impl Explorer {
             }
             Op::Load { size, dst, base, off } => {
                 let base = state.get(base);
-                self.seen.marks[at].reads_stack |= !matches!(base, Value::Context(_));
+                match base {
+                    Value::Context(at_base) => self.seen.marks[at].fields = context_field(at_base, off),
+                    _ => self.seen.marks[at].reads_stack = true,
+                }
                 let value = state.load(base, off, size, self.event);
                 self.leave(at, next, state, dst, value);
             }
@@ -274,6 +279,7 @@ impl Explorer {
     }
 
     fn call(&mut self, at: usize, number: i32, mut state: State) {
+        self.seen.marks[at].fields = helper_fields(number);
         let result = match number {
             helper::HANDLE_FS_GET_MODE => match state.inputs.field(Field::Exists).bits().known() {
                 Some(0) => Word::exactly(immediate(-2)),
@@ -340,6 +346,27 @@ impl Explorer {
             _ => state.set(src, Value::Word(old)),
         }
         self.reach(at + 1, state);
+    }
+}
+
+/// The field of the input at a place of the context, if it is one.
+fn context_field(base: i64, off: i16) -> &'static [Field] {
+    match i16::try_from(base.wrapping_add(i64::from(off)) & !7) {
+        Ok(context::ARG2) => &[Field::Arg2],
+        Ok(context::ARCH) => &[Field::Arch],
+        Ok(context::SYSCALL_NR) => &[Field::SyscallNr],
+        _ => &[],
+    }
+}
+
+/// The fields of the input a helper looks at.
+fn helper_fields(number: i32) -> &'static [Field] {
+    match number {
+        helper::HANDLE_FS_GET_MODE => &[Field::Exists, Field::Mode],
+        helper::GET_CURRENT_PID_TGID => &[Field::PidTgid],
+        helper::GET_CURRENT_UID_GID => &[Field::UidGid],
+        helper::GET_CURRENT_COMM => &[Field::CommLow, Field::CommHigh],
+        _ => &[],
     }
 }
 

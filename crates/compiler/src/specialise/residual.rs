@@ -5,11 +5,12 @@
 
 use super::Answer;
 use super::explore::{Case, Explored, Mark, Outcome};
+use super::inputs::{Field, InputSet, ValueSet};
 use crate::abi::helper;
 use crate::evaluate::{Exit, Input, Tracer, Verdict, run};
 use crate::insn::Insn;
 use crate::op::{self, AluOp, AtomicOp, Callee, Op, Reg, Source, Width, immediate};
-use crate::rule::decode;
+use crate::rule::{Rule, decode};
 
 /// The part of a rule that matters at a hook instance.
 #[derive(Clone, Debug)]
@@ -20,14 +21,19 @@ pub struct Residual {
     always: Option<Answer>,
     traces: bool,
     cases: Option<Vec<Case>>,
+    looks_at: [u64; Field::ALL.len()],
 }
 
 impl Residual {
-    pub(super) fn of(ops: &[Option<Op>], explored: Explored, always: Option<Answer>) -> Residual {
-        let nodes = swept(cut(ops, &explored.marks), &explored.marks);
+    /// `inputs` is what `explored` started from.
+    pub(super) fn of(rule: &Rule, inputs: &InputSet, explored: Explored, always: Option<Answer>) -> Residual {
+        let keep_calls = explored.traces;
+        let nodes = swept(cut(rule.ops(), &explored.marks, keep_calls), &explored.marks, keep_calls);
         let (insns, origins) = encoded(&nodes);
+        let fields = nodes.iter().flat_map(|node| explored.marks[node.at].fields).copied().collect();
         let cases = explored.exact.then_some(explored.cases);
-        Residual { ops: decode(&insns), insns, origins, always, traces: explored.traces, cases }
+        let looks_at = looks_at(inputs, cases.as_deref(), fields);
+        Residual { ops: decode(&insns), insns, origins, always, traces: explored.traces, cases, looks_at }
     }
 
     /// The program, for the same context as the rule.
@@ -56,11 +62,30 @@ impl Residual {
         self.cases.as_deref()
     }
 
+    /// The bits of a field that the answer may depend on; 0 if the field does not matter.
+    pub fn looks_at(&self, field: Field) -> u64 {
+        self.looks_at[field as usize]
+    }
+
     /// The rule's answer for an input of the hook instance; the instruction named is the rule's.
     pub fn evaluate(&self, input: &Input, tracer: Tracer<'_>) -> Verdict {
         let exit = run(&self.ops, input, tracer);
         Exit { at: self.origin(exit.at).unwrap_or(exit.at), ..exit }.verdict(0)
     }
+}
+
+/// The open bits of each field that tell cases apart or, without cases, of those in `fields`.
+fn looks_at(inputs: &InputSet, cases: Option<&[Case]>, fields: Vec<Field>) -> [u64; Field::ALL.len()] {
+    Field::ALL.map(|field| {
+        let open = inputs.field(field).bits().unknown;
+        let Some(cases) = cases else {
+            return if fields.contains(&field) { open } else { 0 };
+        };
+        let told_apart = |set: &ValueSet| {
+            set.except().iter().fold(!set.bits().unknown, |bits, except| bits | !except.unknown) & open
+        };
+        cases.iter().fold(0, |bits, case| bits | told_apart(case.inputs.field(field)))
+    })
 }
 
 /// An operation that is kept, with places given as the rule's instructions.
@@ -70,12 +95,13 @@ struct Node {
     target: Option<usize>,
 }
 
-/// The operations that are reached, with known branches and results replaced.
-fn cut(ops: &[Option<Op>], marks: &[Mark]) -> Vec<Node> {
+/// The operations that are reached, with known branches and results replaced. A rule that traces keeps
+/// its calls: they set to 0 the arguments a later trace may print without having set them.
+fn cut(ops: &[Option<Op>], marks: &[Mark], keep_calls: bool) -> Vec<Node> {
     let reached = ops.iter().zip(marks).enumerate().filter(|(_, (_, mark))| mark.reached);
     reached
         .filter_map(|(at, (op, mark))| {
-            let op = replaced((*op)?, mark)?;
+            let op = replaced((*op)?, mark, keep_calls)?;
             let target = match op {
                 Op::Jump { off } | Op::Branch { off, .. } => op::target(at, off),
                 _ => None,
@@ -85,12 +111,13 @@ fn cut(ops: &[Option<Op>], marks: &[Mark]) -> Vec<Node> {
         .collect()
 }
 
-fn replaced(op: Op, mark: &Mark) -> Option<Op> {
+fn replaced(op: Op, mark: &Mark, keep_calls: bool) -> Option<Op> {
     match (op, mark.result) {
         (Op::Branch { off, .. }, _) if !mark.passed => Some(Op::Jump { off }),
         (Op::Branch { .. }, _) if !mark.taken => None,
-        // What a tracing call returns may be known, but not whether it was made.
-        (Op::Call(Callee::Helper(helper::TRACE_PRINTK | helper::GET_CURRENT_COMM)), _) => Some(op),
+        (Op::Call(_), _) if keep_calls => Some(op),
+        // Its result is known, what it writes is not.
+        (Op::Call(Callee::Helper(helper::GET_CURRENT_COMM)), _) => Some(op),
         (_, Outcome::Always(value)) => Some(constant(op, value)),
         _ => Some(op),
     }
@@ -113,10 +140,10 @@ fn constant(op: Op, value: u64) -> Op {
 }
 
 /// Removes what nothing depends on, until there is no more of it.
-fn swept(mut nodes: Vec<Node>, marks: &[Mark]) -> Vec<Node> {
+fn swept(mut nodes: Vec<Node>, marks: &[Mark], keep_calls: bool) -> Vec<Node> {
     loop {
-        let stack_is_read = nodes.iter().any(|node| marks[node.at].reads_stack);
-        let needed = needed(&nodes, stack_is_read);
+        let keep_stores = nodes.iter().any(|node| marks[node.at].reads_stack);
+        let needed = needed(&nodes, Keep { stores: keep_stores, calls: keep_calls });
         let before = nodes.len();
         let mut needed = needed.into_iter();
         nodes.retain(|_| needed.next().unwrap_or(true));
@@ -126,8 +153,15 @@ fn swept(mut nodes: Vec<Node>, marks: &[Mark]) -> Vec<Node> {
     }
 }
 
+/// What is kept whether or not its result is used.
+#[derive(Clone, Copy)]
+struct Keep {
+    stores: bool,
+    calls: bool,
+}
+
 /// Whether each node is of use: walks backwards with the set of registers that are read later.
-fn needed(nodes: &[Node], stack_is_read: bool) -> Vec<bool> {
+fn needed(nodes: &[Node], keep: Keep) -> Vec<bool> {
     let mut live = vec![0u16; nodes.len() + 1];
     let mut needed = vec![true; nodes.len()];
     for (index, node) in nodes.iter().enumerate().rev() {
@@ -138,7 +172,7 @@ fn needed(nodes: &[Node], stack_is_read: bool) -> Vec<bool> {
             (Op::Exit, _) => 0,
             _ => live[index + 1],
         };
-        let effect = Effect::of(node.op, stack_is_read);
+        let effect = Effect::of(node.op, keep);
         needed[index] = match target {
             Some(target) => target != index + 1,
             None => effect.kept || effect.writes & after != 0,
@@ -161,7 +195,7 @@ struct Effect {
 }
 
 impl Effect {
-    fn of(op: Op, stack_is_read: bool) -> Effect {
+    fn of(op: Op, keep: Keep) -> Effect {
         let bit = |reg: Reg| 1u16 << reg.number();
         let source = |source| match source {
             Source::Reg(reg) => bit(reg),
@@ -174,28 +208,27 @@ impl Effect {
             Op::Neg { dst, .. } | Op::Swap { dst, .. } => pure(bit(dst), bit(dst)),
             Op::LoadImm { dst, .. } => pure(0, bit(dst)),
             Op::Load { dst, base, .. } => pure(bit(base), bit(dst)),
-            Op::Store { base, src, .. } => Effect { kept: stack_is_read, ..pure(bit(base) | source(src), 0) },
+            Op::Store { base, src, .. } => Effect { kept: keep.stores, ..pure(bit(base) | source(src), 0) },
             Op::Atomic { op, base, src, .. } => {
                 let compared = if op == AtomicOp::CompareExchange { bit(Reg::R0) } else { 0 };
                 Effect { kept: true, ..pure(bit(base) | bit(src) | compared, 0) }
             }
             Op::Branch { dst, src, .. } => Effect { kept: true, ..pure(bit(dst) | source(src), 0) },
-            Op::Call(Callee::Helper(number)) => Effect::of_call(number, stack_is_read),
+            Op::Call(Callee::Helper(number)) => Effect::of_call(number, keep),
             Op::Exit => Effect { kept: true, ..pure(bit(Reg::R0), 0) },
             Op::Jump { .. } | Op::Call(_) | Op::LoadPacket => Effect { kept: true, ..pure(0, 0) },
         }
     }
 
-    fn of_call(number: i32, stack_is_read: bool) -> Effect {
-        // r0 to r5 are overwritten; arguments are the lowest of r1 to r5.
+    fn of_call(number: i32, keep: Keep) -> Effect {
         let (arguments, kept) = match number {
-            helper::HANDLE_FS_GET_MODE => (0b10, false),
-            helper::GET_CURRENT_PID_TGID | helper::GET_CURRENT_UID_GID => (0, false),
-            helper::GET_CURRENT_COMM => (0b110, stack_is_read),
+            helper::HANDLE_FS_GET_MODE => (0b10, keep.calls),
+            helper::GET_CURRENT_PID_TGID | helper::GET_CURRENT_UID_GID => (0, keep.calls),
+            helper::GET_CURRENT_COMM => (0b110, keep.calls || keep.stores),
             _ => (0b11_1110, true),
         };
-        // Only r0 is worth the call.
-        Effect { reads: arguments, writes: if kept { 0b11_1111 } else { 1 }, kept }
+        // r1 to r5 are lost too, but nobody calls for that.
+        Effect { reads: arguments, writes: 1, kept }
     }
 }
 

@@ -77,10 +77,10 @@ fn field_of(input: &Input, field: Field) -> u64 {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
     #[test]
     fn words_cover_what_plain_numbers_do(
-        (known, inputs) in random::known_and_inputs(),
+        (known, inputs) in random::known_and_inputs(Event::Fs),
         steps in proptest::collection::vec(step(), 0..8),
         compare in select(&random::COMPARE[..]),
         width in random::width(),
