@@ -54,9 +54,9 @@ __extension__ typedef unsigned long long __u64;
 #define license landlock_license
 #endif
 
-#ifndef __always_inline
+/* A promise, where the kernel's headers only give a hint. */
+#undef __always_inline
 #define __always_inline inline __attribute__((always_inline))
-#endif
 
 /* ---- What a rule declares about itself ---- */
 

@@ -48,3 +48,30 @@ pub fn insns_from_bytes(bytes: &[u8]) -> Option<Vec<Insn>> {
     let (whole, rest) = bytes.as_chunks::<{ Insn::SIZE }>();
     rest.is_empty().then(|| whole.iter().copied().map(Insn::decode).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instructions_come_from_whole_ones_only() {
+        let [mov, exit] = [[0xb7, 0x01, 0, 0, 0xfe, 0xff, 0xff, 0xff], [0x95, 0, 0, 0, 0, 0, 0, 0]];
+        let insns = insns_from_bytes(&[mov, exit].concat()).unwrap();
+        assert_eq!(insns[0], Insn { code: 0xb7, dst: 1, src: 0, off: 0, imm: -2 });
+        assert_eq!(insns.iter().flat_map(|insn| insn.encode()).collect::<Vec<_>>(), [mov, exit].concat());
+        assert_eq!(insns_from_bytes(&mov[..7]), None);
+        assert_eq!(insns_from_bytes(&[]), Some(Vec::new()));
+    }
+
+    #[test]
+    fn instructions_in_memory_make_a_rule() {
+        let exit = Insn { code: 0x95, ..Insn::default() };
+        let subtype = Subtype { abi: 1, event: 1, ..Subtype::default() };
+        let rule = RuleObject::from_insns("memory", vec![exit], subtype, "GPL");
+        assert_eq!(
+            (rule.name.as_str(), rule.subtype, rule.license.as_str()),
+            ("memory", Some(subtype), "GPL")
+        );
+        assert!(rule.lines.is_empty());
+    }
+}

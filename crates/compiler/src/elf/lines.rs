@@ -32,17 +32,16 @@ struct Records<'a> {
 impl<'a> LineTable<'a> {
     /// Reads the two sections; without them the table is empty.
     pub fn read(elf: &Elf<'a>) -> Result<LineTable<'a>, ReadError> {
-        let (btf, ext) = (elf.unique(".BTF")?, elf.unique(".BTF.ext")?);
-        let (Some(btf), Some(ext)) = (btf, ext) else {
-            return Ok(LineTable { strings: &[], records: Vec::new() });
-        };
-        let in_btf = |what| ReadError::section(".BTF", Fault::DamagedBtf { what });
+        let none = LineTable { strings: &[], records: Vec::new() };
+        let Some(ext) = elf.unique(".BTF.ext")? else { return Ok(none) };
         let in_ext = |what| ReadError::section(".BTF.ext", Fault::DamagedBtf { what });
-        let strings = Blob::open(btf.data).and_then(|blob| blob.part(16)).map_err(in_btf)?;
         let ext = Blob::open(ext.data).map_err(in_ext)?;
         if ext.header.len() >= 32 && !ext.part(24).map_err(in_ext)?.is_empty() {
             return Err(ReadError::section(".BTF.ext", Fault::CoRe));
         }
+        let Some(btf) = elf.unique(".BTF")? else { return Ok(none) };
+        let in_btf = |what| ReadError::section(".BTF", Fault::DamagedBtf { what });
+        let strings = Blob::open(btf.data).and_then(|blob| blob.part(16)).map_err(in_btf)?;
         let records = ext.part(16).and_then(|part| records(part, strings)).map_err(in_ext)?;
         Ok(LineTable { strings, records })
     }

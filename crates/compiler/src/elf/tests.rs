@@ -203,6 +203,18 @@ fn damaged_line_information_is_refused() {
 }
 
 #[test]
+fn core_is_refused_also_when_the_types_are_gone() {
+    let mut object = Object::real();
+    let data = object.data(".BTF.ext");
+    // Where the relocations are and their length, which is 0; then the name of .BTF.
+    object.set((data + 24, 4), 0);
+    object.set((data + 28, 4), 4);
+    assert_eq!(object.fault(), Fault::CoRe);
+    object.set_in(".BTF", SH_NAME, 0);
+    assert_eq!(object.fault(), Fault::CoRe);
+}
+
+#[test]
 fn other_machines_are_refused() {
     let mut object = Object::real();
     object.set(MACHINE, 62);
