@@ -4,7 +4,7 @@
 use object::SymbolIndex;
 use object::elf::{self, FileHeader64, SectionHeader64};
 use object::endian::LittleEndian;
-use object::read::elf::{FileHeader, SectionHeader, SectionTable, Sym, SymbolTable};
+use object::read::elf::{FileHeader, Rel, Rela, SectionHeader, SectionTable, Sym, SymbolTable};
 
 use super::error::{Fault, ReadError};
 
@@ -114,36 +114,38 @@ impl<'a> Elf<'a> {
         Some(section.0)
     }
 
-    /// Relocations that patch a section named by `wanted`: target section, offset, kind, symbol.
+    /// The relocations that patch one of the sections `wanted` picks.
     pub fn relocations(&self, wanted: impl Fn(usize) -> bool) -> Result<Vec<Relocation>, ReadError> {
         let mut all = Vec::new();
         for header in self.table.iter() {
-            let kind = header.sh_type(LE);
             let target = header.info_link(LE).0;
+            let kind = header.sh_type(LE);
             let patches = matches!(kind, elf::SHT_REL | elf::SHT_RELA) || header.has_info_link(LE);
-            if !patches || !wanted(target) {
-                continue;
-            }
-            let bad = |_| damaged("bad relocation section");
-            let make = |offset: u64, kind: elf::RelocationType, symbol| Relocation {
-                target,
-                offset,
-                kind: kind.0,
-                symbol,
-            };
-            if let Some((list, _)) = header.rel(LE, self.bytes).map_err(bad)? {
-                use object::read::elf::Rel;
-                all.extend(list.iter().map(|r| make(r.r_offset(LE), r.r_type(LE), r.symbol(LE))));
-            } else if let Some((list, _)) = header.rela(LE, self.bytes).map_err(bad)? {
-                use object::read::elf::Rela;
-                all.extend(
-                    list.iter().map(|r| make(r.r_offset(LE), r.r_type(LE, false), r.symbol(LE, false))),
-                );
-            } else {
-                return Err(damaged("unknown kind of relocation section"));
+            if patches && wanted(target) {
+                self.relocations_in(header, target, &mut all)?;
             }
         }
         Ok(all)
+    }
+
+    fn relocations_in(
+        &self,
+        header: &SectionHeader64<LittleEndian>,
+        target: usize,
+        all: &mut Vec<Relocation>,
+    ) -> Result<(), ReadError> {
+        let bad = |_| damaged("bad relocation section");
+        let mut add = |offset, kind: elf::RelocationType, symbol| {
+            all.push(Relocation { target, offset, kind: kind.0, symbol });
+        };
+        if let Some((list, _)) = header.rel(LE, self.bytes).map_err(bad)? {
+            list.iter().for_each(|rel| add(rel.r_offset(LE), rel.r_type(LE), rel.symbol(LE)));
+        } else if let Some((list, _)) = header.rela(LE, self.bytes).map_err(bad)? {
+            list.iter().for_each(|rel| add(rel.r_offset(LE), rel.r_type(LE, false), rel.symbol(LE, false)));
+        } else {
+            return Err(damaged("unknown kind of relocation section"));
+        }
+        Ok(())
     }
 }
 
