@@ -65,10 +65,51 @@ impl Questions<'_> {
             Does::Closed(_) | Does::Announces([], _) => Plan::Notify,
             Does::Announces(groups, _) => Plan::NotifyIf(groups.iter().map(|tests| tests.to_vec()).collect()),
             Does::Asks(cases, _) | Does::Renames(cases, _) => {
-                let groups = cases.iter().filter(|case| case.asks.iter().any(|ask| self.may_deny(ask)));
-                plan_of(groups.map(|case| case.when.to_vec()).collect())
+                plan_of(cases.iter().flat_map(|case| self.groups(case)).collect())
             }
         }
+    }
+
+    /// The registers for which a question of this case may be answered with no.
+    fn groups(&mut self, case: &Case) -> Vec<Vec<Test>> {
+        let mut groups = Vec::new();
+        for ask in case.asks {
+            if !self.may_deny(ask) {
+                continue;
+            }
+            match ask.about {
+                PossiblyAbout::CommandIn(event, arg) => {
+                    let tests = self.commands(event).into_iter().map(|(mask, value)| {
+                        let test = Test { arg, half: Half::Low, mask, value, equal: true };
+                        case.when.iter().copied().chain((mask != 0).then_some(test)).collect()
+                    });
+                    groups.extend(tests);
+                }
+                _ => groups.push(case.when.to_vec()),
+            }
+        }
+        groups
+    }
+
+    /// The commands a rule may deny, as masks and values. Found by halving the 32-bit range until every part
+    /// is a single command, or there are too many parts to be worth telling apart.
+    fn commands(&mut self, event: Event) -> Vec<(u32, u32)> {
+        const MOST: usize = 32;
+        let object = ObjectKnown::Mode(Bits { value: 0, unknown: 0xffff });
+        let mut mask = 0;
+        let mut values = vec![0];
+        for bit in (0..u32::BITS).rev().map(|bit| 1 << bit) {
+            mask |= bit;
+            values = values.into_iter().flat_map(|value| [value, value | bit]).collect();
+            values.retain(|&value: &u32| {
+                let arg2 = Bits { value: value.into(), unknown: (!mask).into() };
+                self.answer(event, arg2, object)
+            });
+            if values.len() > MOST {
+                return vec![(0, 0)];
+            }
+        }
+        values.into_iter().map(|value| (mask, value)).collect()
     }
 
     fn may_deny(&mut self, ask: &Possible) -> bool {
@@ -320,3 +361,6 @@ fn jump(compare: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
 fn jump_raw(code: u32, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
     libc::sock_filter { code: u16::try_from(code).unwrap_or(u16::MAX), jt, jf, k }
 }
+
+#[cfg(test)]
+mod tests;
