@@ -2,6 +2,7 @@
 //! `cargo xtask`: what the project does to itself.
 #![forbid(unsafe_code)]
 
+mod bench;
 mod vm;
 
 use std::process::ExitCode;
@@ -15,12 +16,19 @@ enum Task {
     Vm(Box<vm::Options>),
     /// Boot every supported kernel and check that guests keep their promises (about two minutes)
     VmTest,
+    /// Measure what confinement costs, against the same things without it
+    Bench(bench::Options),
+    /// Time one kind of syscall from inside a process: what `bench` starts
+    #[command(hide = true)]
+    BenchProbe(bench::probe::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Vm(options) => vm::run(&options),
         Task::VmTest => vm::selftest::run(),
+        Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
+        Task::BenchProbe(options) => bench::probe::measure(&options).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");
