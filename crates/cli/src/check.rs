@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `landlock check`: would these rules be accepted?
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use landlock_compiler::rule::Rule;
+use landlock_compiler::verify::Problems;
+
+use crate::{FAILED, load, speak};
+
+/// Say whether rules are accepted, and everything that is wrong with those that are not.
+///
+/// Accepted rules are listed on standard output; problems and warnings go to standard error. Exits with
+/// 0 if every rule of every file is accepted, 1 if not, 2 if misused. Abilities are not held against a
+/// rule here: whether you may load it is said beside its name.
+#[derive(clap::Args)]
+pub struct Args {
+    /// Rule files: .c, .s or .o.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
+    let mut all_accepted = true;
+    for file in load::load(&args.files, &load::ANY) {
+        match file.rules {
+            Ok(verdicts) => {
+                for verdict in verdicts {
+                    all_accepted &= report(&file.path, verdict)?;
+                }
+            }
+            Err(error) => {
+                all_accepted = false;
+                speak::notice(&error);
+            }
+        }
+    }
+    Ok(if all_accepted { ExitCode::SUCCESS } else { FAILED.into() })
+}
+
+/// Whether the rule is accepted.
+fn report(path: &Path, verdict: Result<Rule, Problems>) -> anyhow::Result<bool> {
+    match verdict {
+        Ok(rule) => {
+            speak::result(&format!("{}\n", accepted(path, &rule)))?;
+            Ok(true)
+        }
+        Err(problems) => {
+            speak::notice(&load::refusal(path, &problems));
+            Ok(false)
+        }
+    }
+}
+
+fn accepted(path: &Path, rule: &Rule) -> String {
+    let needs = if rule.abilities().is_empty() { "" } else { "; to load it, CAP_SYS_ADMIN is needed" };
+    let (name, event, insns) = (rule.name(), rule.event().name(), rule.insns().len());
+    format!("{}: rule {name}: accepted (event {event}, {insns} instructions{needs})", path.display())
+}

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The `landlock` command: one file for each subcommand, and what they say to people in [`speak`].
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 misused; `run` has its own, so that a script can tell a
+//! failure of the sandbox from one of the command.
+#![forbid(unsafe_code)]
+
+mod build;
+mod check;
+mod load;
+mod run;
+mod speak;
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Security rules as small eBPF programs, enforced on commands.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Build(build::Args),
+    Check(check::Args),
+    Run(run::Args),
+}
+
+/// Something went wrong, or a rule was refused.
+const FAILED: u8 = 1;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(message) => return misused(&message),
+    };
+    let failed = if matches!(cli.command, Command::Run(_)) { run::NOTHING_RAN } else { FAILED };
+    let done = match cli.command {
+        Command::Build(args) => build::execute(&args),
+        Command::Check(args) => check::execute(&args),
+        Command::Run(args) => run::execute(&args),
+    };
+    done.unwrap_or_else(|error| {
+        speak::error(&error);
+        failed.into()
+    })
+}
+
+/// Help and versions as well as mistakes.
+fn misused(message: &clap::Error) -> ExitCode {
+    // Who reads it may be gone; there is nobody left to tell.
+    drop(message.print());
+    match message.exit_code() {
+        0 => ExitCode::SUCCESS,
+        _ if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("run")) => run::NOTHING_RAN.into(),
+        code => u8::try_from(code).unwrap_or(FAILED).into(),
+    }
+}
