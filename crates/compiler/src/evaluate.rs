@@ -14,7 +14,7 @@ use crate::domain::Domain;
 use crate::rule::Rule;
 
 pub(crate) use machine::{Exit, run};
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use machine::{World, run_in};
 
 /// Everything one run of a rule can see.

@@ -4,9 +4,11 @@
 //! * [`build`]: one function per instruction, for programs written out in tests;
 //! * [`rules`]: random rules the verifier accepts, and inputs to run them on;
 //! * [`streams`]: random instructions, most of which it refuses;
+//! * [`worlds`]: what every accepted rule must do when it runs;
 //! * [`fuzz`]: entry points for raw bytes.
 
 pub mod build;
 pub mod fuzz;
 pub mod rules;
 pub mod streams;
+pub mod worlds;

@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Entry points for raw bytes, run by the fuzz targets and, shortly, by the tests.
 
+use super::worlds;
 use crate::abi::Subtype;
 use crate::asm;
 use crate::elf::{self, read_elf};
+use crate::evaluate::{Current, Input};
 use crate::insn::Insn;
 use crate::object::RuleObject;
 use crate::verify::{GPL_COMPATIBLE, Loader, MAX_PROBLEMS, verify};
 
-/// Verifies the rule in `bytes` (see [`object`]); a refusal must have something to say.
+/// Verifies the rule in `bytes` (see [`object`]). A refusal must have something to say; what is
+/// accepted is run.
 pub fn verifier(bytes: &[u8]) {
     let admin = bytes.first().is_some_and(|first| first & 0x80 != 0);
     match verify(object(bytes), &Loader { cap_sys_admin: admin }) {
-        Ok(rule) => assert!(!rule.insns().is_empty()),
+        Ok(rule) => {
+            for (arg2, mode) in [(0, None), (2, Some(0o020_666)), (u64::MAX, Some(0o100_644))] {
+                let (event, current) = (rule.event(), Current::default());
+                worlds::indifferent(&rule, &Input { event, arg2, mode, arch: 0, syscall_nr: 0, current });
+            }
+        }
         Err(problems) => {
             assert!((1..=MAX_PROBLEMS).contains(&problems.problems().len()));
             assert!(problems.to_string().contains("help: "));

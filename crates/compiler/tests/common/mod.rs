@@ -9,7 +9,7 @@ use std::process::Command;
 use landlock_compiler::clang::Clang;
 
 /// Names of every versioned clang of this machine, oldest first.
-fn clang_names() -> Vec<String> {
+pub fn clang_names() -> Vec<String> {
     let versions = (14..=19).map(|version| format!("clang-{version}"));
     let works =
         |name: &String| Command::new(name).arg("--version").output().is_ok_and(|out| out.status.success());
