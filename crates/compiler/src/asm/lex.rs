@@ -9,6 +9,9 @@ const OPERATORS: [&str; 31] = [
     "<=", "s>", "s<", ">", "<", "=", "&", "+", "-", "*", "(", ")", ",", ":", "/",
 ];
 
+/// More tokens than any statement has.
+const MAX_TOKENS: usize = 32;
+
 /// A word, number, string or operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
@@ -30,6 +33,9 @@ pub(super) fn tokens(line: &str) -> Result<Vec<(Token, Span)>, Wrong> {
         }
         if matches!(first, ';' | '#') || chars[at..].starts_with(&['/', '/']) {
             break;
+        }
+        if tokens.len() == MAX_TOKENS {
+            return Wrong::new(Span { start: at, width: 1 }, "the statement should have ended by now");
         }
         let (token, width) = token(&chars[at..], at)?;
         tokens.push((token, Span { start: at, width }));

@@ -176,6 +176,7 @@ fn nonsense_is_refused_with_the_way_out() {
         (".rule a\nr1 = 99999999999999999999", "is not a number of at most 64 bits"),
         (".rule a\n.license \"GPL", "a string without an end"),
         (".rule a\nx:\nx:", "the rule has another label `x`"),
+        (&format!(".rule a\n{}", "(".repeat(100)), "the statement should have ended by now"),
         (".rule a\nr0 = 1 € 2", "unexpected character '€'"),
     ] {
         let refusal = refused(line);
