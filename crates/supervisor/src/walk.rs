@@ -7,7 +7,7 @@
 //! would. `/proc` is always walked by hand: `self` must be the caller, and nothing of ours may be reached.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use landlock_compiler::abi::Actions;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
@@ -38,6 +38,15 @@ pub struct Entry {
     pub object: Option<Object>,
     /// The path ended in a slash, so it can only mean a directory.
     pub slash: bool,
+}
+
+/// Where a walk ended.
+#[derive(Debug)]
+pub enum End {
+    /// At a name in a directory.
+    Entry(Entry),
+    /// At an object without a name of its own: `/`, `.`, `..`, or what a link in `/proc` jumps to.
+    Object(Object),
 }
 
 const MAX_LINKS: usize = 40;
@@ -86,24 +95,29 @@ impl<'a> Walk<'a> {
             return Ok(found);
         }
         match Steps::new(self)?.run(last, Aim::Object)? {
-            Reached::Object(object) => Ok(object),
-            Reached::Entry(_) => Err(Errno::NOENT),
+            End::Object(object) => Ok(object),
+            End::Entry(_) => Err(Errno::NOENT),
         }
     }
 
-    /// The directory and the name the path ends in. `EEXIST`-like ends (`/`, `.`, `..`) are `EINVAL` here: the
-    /// callers have their own errno for them.
-    pub fn entry(&self, last: Last) -> Result<Entry, Errno> {
+    /// The directory and the name the path ends in, a link there not followed. `EINVAL` for a path that ends in
+    /// `/`, `.` or `..`: the callers have their own errno for that.
+    pub fn entry(&self) -> Result<Entry, Errno> {
+        match self.end(Last::Keep)? {
+            End::Entry(entry) => Ok(entry),
+            End::Object(_) => Err(Errno::INVAL),
+        }
+    }
+
+    /// What the path ends in: a name in a directory, if it can be told, else an object.
+    pub fn end(&self, last: Last) -> Result<End, Errno> {
         if self.is_plain()
             && last == Last::Keep
             && let Some(entry) = self.entry_by_kernel()?
         {
-            return Ok(entry);
+            return Ok(End::Entry(entry));
         }
-        match Steps::new(self)?.run(last, Aim::Entry)? {
-            Reached::Entry(entry) => Ok(entry),
-            Reached::Object(_) => Err(Errno::INVAL),
-        }
+        Steps::new(self)?.run(last, Aim::Entry)
     }
 
     /// Whether the kernel's own walk asks nothing that a rule could refuse, and sees what the caller sees.
@@ -114,27 +128,30 @@ impl<'a> Walk<'a> {
     /// One call of the kernel; `None` where the walk needs our own steps (magic links, `/proc`).
     fn by_kernel(&self, path: &CStr, last: Last) -> Result<Option<Object>, Errno> {
         let flags = if last == Last::Keep { PIN | OFlags::NOFOLLOW } else { PIN };
-        let resolve = ResolveFlags::NO_MAGICLINKS;
-        let opened = match &self.start {
-            Start::At(start) => rustix::fs::openat2(start, path, flags, Mode::empty(), resolve),
-            Start::Root => rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve),
-        };
-        match opened {
+        match self.open(path, flags, ResolveFlags::NO_MAGICLINKS) {
             Ok(fd) => Object::pin(fd).map(|object| (!proc::is_proc(&object)).then_some(object)),
             Err(Errno::LOOP | Errno::AGAIN) => Ok(None),
-            // A dead end inside /proc may be ours, not the caller's.
-            Err(Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::PERM) if self.may_touch_proc() => {
-                Ok(None)
-            }
-            Err(errno) => Err(errno),
+            // Through a link into /proc, a dead end may be ours and not the caller's.
+            Err(errno) if !self.meets_links(path) => Err(errno),
+            Err(_) => Ok(None),
         }
     }
 
-    fn may_touch_proc(&self) -> bool {
+    /// Whether a failed walk may have led through a symbolic link or `/proc`.
+    fn meets_links(&self, path: &CStr) -> bool {
         let inside = matches!(&self.start, Start::At(start) if proc::is_proc(start));
-        inside
-            || self.path.to_bytes().windows(4).any(|part| part == b"proc")
-            || self.path.to_bytes().starts_with(b"/dev/")
+        if inside || path.to_bytes().windows(4).any(|part| part == b"proc") {
+            return true;
+        }
+        self.open(path, PIN | OFlags::NOFOLLOW, ResolveFlags::NO_SYMLINKS)
+            .is_err_and(|errno| errno == Errno::LOOP)
+    }
+
+    fn open(&self, path: &CStr, flags: OFlags, resolve: ResolveFlags) -> Result<OwnedFd, Errno> {
+        match &self.start {
+            Start::At(start) => rustix::fs::openat2(start, path, flags, Mode::empty(), resolve),
+            Start::Root => rustix::fs::openat2(CWD, path, flags, Mode::empty(), resolve),
+        }
     }
 
     fn entry_by_kernel(&self) -> Result<Option<Entry>, Errno> {
@@ -171,11 +188,6 @@ enum Aim {
     Entry,
 }
 
-enum Reached {
-    Object(Object),
-    Entry(Entry),
-}
-
 /// The walk by hand.
 struct Steps<'a> {
     request: &'a Request<'a>,
@@ -197,10 +209,10 @@ impl<'a> Steps<'a> {
         Ok(Steps { request, root, current, rest: walk.path.to_bytes().to_vec(), links: 0 })
     }
 
-    fn run(mut self, last: Last, aim: Aim) -> Result<Reached, Errno> {
+    fn run(mut self, last: Last, aim: Aim) -> Result<End, Errno> {
         loop {
             let Some((name, slash)) = self.next_component() else {
-                return Ok(Reached::Object(self.current));
+                return Ok(End::Object(self.current));
             };
             let is_last = self.rest.is_empty();
             self.request.shared.judge.ask(
@@ -229,7 +241,7 @@ impl<'a> Steps<'a> {
                 continue;
             }
             if is_last && aim == Aim::Entry {
-                return Ok(Reached::Entry(Entry { parent: self.current, name, object: next, slash }));
+                return Ok(End::Entry(Entry { parent: self.current, name, object: next, slash }));
             }
             self.current = next.ok_or(Errno::NOENT)?;
             proc::guard(&self.current)?;

@@ -15,7 +15,7 @@ use crate::judge::actions;
 use crate::object::Object;
 use crate::proc;
 use crate::request::{Answer, Reply, Request};
-use crate::walk::{Entry, Last, Walk, may_open_existing};
+use crate::walk::{End, Entry, Last, Walk, may_open_existing};
 
 /// What an open asks for, checked as the kernel checks it.
 struct How {
@@ -203,10 +203,10 @@ fn find_or_create(request: &Request<'_>, walk: &Walk<'_>, how: &How, umask: Mode
     // Not held while the file is opened, which may block.
     let _names = request.shared.changing_names();
     loop {
-        let entry = match walk.entry(how.follows()) {
-            Ok(entry) => entry,
-            Err(Errno::INVAL) => return Err(if exclusive { Errno::EXIST } else { Errno::ISDIR }),
-            Err(errno) => return Err(errno),
+        let entry = match walk.end(how.follows())? {
+            End::Entry(entry) => entry,
+            End::Object(_) if exclusive => return Err(Errno::EXIST),
+            End::Object(object) => return Ok(Found::Existing(object)),
         };
         match entry.object {
             Some(_) if exclusive => return Err(Errno::EXIST),
