@@ -16,6 +16,7 @@ pub mod clang;
 pub mod domain;
 pub mod elf;
 pub mod evaluate;
+pub mod explain;
 pub mod file_type;
 pub mod hooks;
 pub mod insn;

@@ -237,6 +237,11 @@ impl InputSet {
         set.0[field as usize].restrict(restriction).then_some(set)
     }
 
+    /// Without the inputs whose `field` is in one of `except`; `None` if there are no others.
+    pub(crate) fn without(&self, field: Field, except: &[Bits]) -> Option<InputSet> {
+        self.restricted(field, &Restriction::except(except.to_vec()))
+    }
+
     /// Grows to include `other`.
     pub(super) fn join(&mut self, other: &InputSet) {
         self.0.iter_mut().zip(&other.0).for_each(|(mine, theirs)| mine.join(theirs));

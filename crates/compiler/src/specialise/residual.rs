@@ -41,6 +41,11 @@ impl Residual {
         &self.insns
     }
 
+    /// The program decoded, one entry per instruction; the second half of a 64-bit load has none.
+    pub fn ops(&self) -> &[Option<Op>] {
+        &self.ops
+    }
+
     /// The instruction of the rule that instruction `index` comes from.
     pub fn origin(&self, index: usize) -> Option<usize> {
         self.origins.get(index).copied()
