@@ -65,6 +65,19 @@ pub struct RuleSeen {
     pub line: Option<String>,
 }
 
+/// What a rule with ability DEBUG wrote by `trace_printk`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Trace {
+    /// Seconds since the epoch, with microseconds.
+    pub time: f64,
+    /// Thread id of the caller.
+    pub pid: u32,
+    /// Its command name, escaped.
+    pub comm: String,
+    /// The text, escaped.
+    pub trace: String,
+}
+
 /// Where denials are written, and how.
 #[derive(Debug)]
 pub struct Log {
@@ -99,12 +112,12 @@ impl Log {
         self.sink.is_some()
     }
 
-    /// Writes one denial in a single write. A log that cannot be written does not turn a denial into anything else.
-    pub fn write(&self, denial: &Denial) {
+    /// Writes one line in a single write. A log that cannot be written does not turn a denial into anything else.
+    pub fn write(&self, entry: &(impl Serialize + std::fmt::Display)) {
         let Some(sink) = &self.sink else { return };
         let mut line = match self.format {
-            Format::Json => serde_json::to_string(denial).unwrap_or_default(),
-            Format::Text => denial.to_string(),
+            Format::Json => serde_json::to_string(entry).unwrap_or_default(),
+            Format::Text => entry.to_string(),
         };
         line.push('\n');
         let mut sink = sink.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -130,6 +143,12 @@ impl std::fmt::Display for Denial {
             Some(reason) => write!(f, ": {reason}"),
             None => Ok(()),
         }
+    }
+}
+
+impl std::fmt::Display for Trace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "landlock: trace: {}[{}]: {}", self.comm, self.pid, self.trace)
     }
 }
 

@@ -7,7 +7,7 @@ use landlock_compiler::evaluate::{Current, Input, Verdict};
 use landlock_compiler::specialise::{Bits, Known, ObjectKnown};
 use rustix::io::Errno;
 
-use crate::denial::{Denial, Log, ObjectSeen, RuleSeen, escape, now};
+use crate::denial::{Denial, Log, ObjectSeen, RuleSeen, Trace, escape, now};
 use crate::filter;
 use crate::object::Object;
 use crate::request::Request;
@@ -93,7 +93,16 @@ impl Judge {
             syscall_nr: request.notification.nr.cast_unsigned(),
             current: if self.reads_current() { request.current() } else { Current::default() },
         };
-        self.domain.decide(&input)
+        self.domain.decide_traced(&input, &mut |text| self.trace(request, text))
+    }
+
+    /// What a debug rule traces goes to the log.
+    fn trace(&self, request: &Request<'_>, text: &str) {
+        if self.log.is_kept() {
+            let comm = request.comm().map_or_else(|| "?".to_owned(), |comm| escape(&comm));
+            let text = escape(text.trim_end().as_bytes());
+            self.log.write(&Trace { time: now(), pid: request.notification.tid, comm, trace: text });
+        }
     }
 
     fn reads_current(&self) -> bool {
