@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod bench;
+mod btf_subset;
 mod vm;
 
 use std::process::ExitCode;
@@ -21,11 +22,14 @@ enum Task {
     /// Time one kind of syscall from inside a process: what `bench` starts
     #[command(hide = true)]
     BenchProbe(bench::probe::Options),
+    /// Save the types tests need from the BTF of every supported kernel series
+    BtfSubset(btf_subset::Options),
 }
 
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Vm(options) => vm::run(&options),
+        Task::BtfSubset(options) => btf_subset::run(&options),
         Task::VmTest => vm::selftest::run(),
         Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Task::BenchProbe(options) => bench::probe::measure(&options).map(|()| ExitCode::SUCCESS),

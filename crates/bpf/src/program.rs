@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Programs: loading, with the verifier's log when it says no, and what the kernel says of loaded ones.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use landlock_compiler::insn::Insn;
+use rustix::io::Errno;
+
+use crate::btf::TypeId;
+use crate::error::{Command, Error, Result};
+use crate::object::{self, Kind};
+use crate::{pin, sys};
+
+/// First and last size of the buffer for the verifier's log, in bytes. The last is the kernel's limit.
+const LOG_SIZE: usize = 1 << 18;
+const LOG_SIZE_MAX: usize = (u32::MAX >> 2) as usize;
+
+/// What a program is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgramKind {
+    /// Runs at an LSM hook, `BPF_LSM_MAC`; attaches to the BTF function `bpf_lsm_<hook>`.
+    Lsm,
+    /// Runs before a function and may replace its result, `BPF_MODIFY_RETURN`; for hooks, attaches to
+    /// `security_<hook>`.
+    ModifyReturn,
+}
+
+impl ProgramKind {
+    const BPF_PROG_TYPE_TRACING: u32 = 26;
+    const BPF_PROG_TYPE_LSM: u32 = 29;
+    const BPF_MODIFY_RETURN: u32 = 26;
+    const BPF_LSM_MAC: u32 = 27;
+
+    pub(crate) fn program_type(self) -> u32 {
+        match self {
+            ProgramKind::Lsm => Self::BPF_PROG_TYPE_LSM,
+            ProgramKind::ModifyReturn => Self::BPF_PROG_TYPE_TRACING,
+        }
+    }
+
+    pub(crate) fn attach_type(self) -> u32 {
+        match self {
+            ProgramKind::Lsm => Self::BPF_LSM_MAC,
+            ProgramKind::ModifyReturn => Self::BPF_MODIFY_RETURN,
+        }
+    }
+}
+
+/// A program to load.
+#[derive(Clone, Copy, Debug)]
+pub struct ProgramSpec<'a> {
+    /// At most 15 letters, digits, `_` and `.`.
+    pub name: &'a str,
+    /// What it is for.
+    pub kind: ProgramKind,
+    /// The BTF function of the running kernel it attaches to.
+    pub attach_to: TypeId,
+    /// Instructions; maps are referred to by descriptor, as [`map_reference`] has it.
+    pub insns: &'a [Insn],
+    /// The licence; both kinds need one compatible with the GPL, such as "Dual MIT/GPL".
+    pub license: &'a CStr,
+}
+
+/// A loaded program.
+#[derive(Debug)]
+pub struct Program {
+    fd: OwnedFd,
+    kind: ProgramKind,
+}
+
+/// What the kernel says of a program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramInfo {
+    /// The kernel's id for it, not reused soon.
+    pub id: u32,
+    /// Its name.
+    pub name: String,
+    /// A hash of its instructions.
+    pub tag: [u8; 8],
+    /// How often it was skipped because it was running already on the same CPU.
+    pub recursion_misses: u64,
+    /// Instructions the verifier looked at.
+    pub verified_insns: u32,
+    /// Bytes of machine code; 0 if not compiled, or if the caller may not know.
+    pub machine_code_size: u32,
+    /// The BTF function it attaches to.
+    pub attach_to: TypeId,
+}
+
+impl Program {
+    /// Loads a program. Refused: [`Error::Rejected`] with all the verifier said.
+    pub fn load(spec: &ProgramSpec<'_>) -> Result<Program> {
+        let attributes = sys::ProgLoad {
+            prog_type: spec.kind.program_type(),
+            prog_name: object::name_bytes(spec.name)?,
+            expected_attach_type: spec.kind.attach_type(),
+            attach_btf_id: spec.attach_to.0,
+            ..sys::ProgLoad::default()
+        };
+        let insns: Vec<_> = spec.insns.iter().map(|insn| insn.encode()).collect();
+        // The log costs the verifier time, so it is asked for only once it is known to be needed.
+        match sys::prog_load(attributes, &insns, spec.license, &mut []) {
+            Ok(fd) => Ok(Program { fd, kind: spec.kind }),
+            Err(errno) => Err(explain(attributes, &insns, spec, errno)),
+        }
+    }
+
+    /// What the program is for.
+    pub fn kind(&self) -> ProgramKind {
+        self.kind
+    }
+
+    /// Asks the kernel about the program.
+    pub fn info(&self) -> Result<ProgramInfo> {
+        let info: sys::ProgInfo = sys::obj_info(self.as_fd()).map_err(|errno| self.refused(errno))?;
+        Ok(ProgramInfo {
+            id: info.id,
+            name: object::name_of(&info.name),
+            tag: info.tag,
+            recursion_misses: info.recursion_misses,
+            verified_insns: info.verified_insns,
+            machine_code_size: info.jited_prog_len,
+            attach_to: TypeId(info.attach_btf_id),
+        })
+    }
+
+    /// Opens a living program by its id; none if there is no such program any more.
+    pub fn open(id: u32) -> Result<Option<Program>> {
+        let fd = Kind::Program.open(id)?;
+        fd.map(|fd| Program::from_fd(fd, &format!("program {id}"))).transpose()
+    }
+
+    /// Opens a pinned program.
+    pub fn from_pin(folder: BorrowedFd<'_>, name: &str) -> Result<Program> {
+        Program::from_fd(pin::get(folder, name)?, &format!("pin {name}"))
+    }
+
+    fn from_fd(fd: OwnedFd, origin: &str) -> Result<Program> {
+        let fd = Kind::Program.check(fd, origin)?;
+        let info: sys::ProgInfo = sys::obj_info(fd.as_fd()).map_err(|errno| Error::Refused {
+            command: Command::ObjGetInfoByFd,
+            object: origin.to_owned(),
+            errno,
+        })?;
+        let kinds = [ProgramKind::Lsm, ProgramKind::ModifyReturn];
+        let kind = kinds.into_iter().find(|kind| kind.program_type() == info.prog_type);
+        let kind = kind.ok_or_else(|| Error::Kind {
+            object: origin.to_owned(),
+            expected: "program of a kind used here",
+        })?;
+        Ok(Program { fd, kind })
+    }
+
+    fn refused(&self, errno: Errno) -> Error {
+        Error::Refused { command: Command::ObjGetInfoByFd, object: "a program".to_owned(), errno }
+    }
+}
+
+impl AsFd for Program {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+/// Loads again, for the log. Should it succeed now, the first answer stands: nothing is loaded.
+fn explain(attributes: sys::ProgLoad, insns: &[[u8; 8]], spec: &ProgramSpec<'_>, errno: Errno) -> Error {
+    let mut size = LOG_SIZE;
+    let log = loop {
+        let mut log = vec![0; size];
+        match sys::prog_load(attributes, insns, spec.license, &mut log) {
+            Err(Errno::NOSPC) if size < LOG_SIZE_MAX => size = (size * 8).min(LOG_SIZE_MAX),
+            _ => break log,
+        }
+    };
+    let end = log.iter().position(|&byte| byte == 0).unwrap_or(log.len());
+    let log = String::from_utf8_lossy(&log[..end]).into_owned();
+    Error::Rejected { name: spec.name.to_owned(), errno, log }
+}
+
+/// The two instructions that load a reference to a map into a register.
+pub fn map_reference(register: u8, map: BorrowedFd<'_>) -> [Insn; 2] {
+    use std::os::fd::AsRawFd;
+    const LOAD_64_IMMEDIATE: u8 = 0x18;
+    const BPF_PSEUDO_MAP_FD: u8 = 1;
+    let imm = map.as_raw_fd();
+    let first = Insn { code: LOAD_64_IMMEDIATE, dst: register, src: BPF_PSEUDO_MAP_FD, off: 0, imm };
+    [first, Insn::default()]
+}
