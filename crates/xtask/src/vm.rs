@@ -13,6 +13,7 @@ mod cache;
 mod cargo;
 mod cpio;
 mod debian;
+mod emulator;
 mod guest;
 mod kernel;
 mod modules;
@@ -96,6 +97,6 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     let binaries = cargo::build(&options.cargo_bin, &options.cargo_test)?;
     let scratch = tempfile::tempdir()?;
     let initramfs = guest::initramfs(&parts, options, &binaries)?;
-    let machine = qemu::Machine::new(&parts.kernel.image, &initramfs, options, scratch.path())?;
+    let machine = qemu::Machine::new(&parts, &initramfs, options, scratch.path())?;
     Ok(ExitCode::from(machine.run(Duration::from_secs(options.timeout))?))
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Kernels and busybox, fetched once per machine.
+//! Kernels, busybox and if need be an emulator, fetched once per machine.
 //!
 //! `$XDG_CACHE_HOME/ebpf-landlock/vm` (or `~/.cache/…`) holds one folder per release, which never
 //! changes once it is there, and one file per series that names its release. What a series means moves
@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::debian::Archive;
+use super::debian::{Archive, KERNEL_SUITES};
+use super::emulator::Emulator;
 use super::kernel::{Kernel, Series};
 
 const BUSYBOX: &str = "busybox-static";
@@ -38,6 +39,8 @@ pub struct Parts {
     pub kernel: Kernel,
     /// A statically linked busybox.
     pub busybox: PathBuf,
+    /// What runs it.
+    pub emulator: Emulator,
 }
 
 impl Cache {
@@ -60,13 +63,18 @@ impl Cache {
             let version = newest.get("Version").context("busybox without a version")?;
             self.archive(&mut archive)?.unpack(&[format!("{BUSYBOX}={version}")], folder)
         })?;
-        Ok(Parts { kernel: Kernel::open(&kernel, &release)?, busybox: busybox.join("usr/bin/busybox") })
+        let emulator = Emulator::find(|fill| self.folder("emulator", fill))?;
+        Ok(Parts {
+            kernel: Kernel::open(&kernel, &release)?,
+            busybox: busybox.join("usr/bin/busybox"),
+            emulator,
+        })
     }
 
     fn archive<'a>(&self, archive: &'a mut Option<Archive>) -> Result<&'a Archive> {
         if archive.is_none() {
             eprintln!("xtask: fetching package lists");
-            *archive = Some(Archive::fetch(self.root.join("apt"))?);
+            *archive = Some(Archive::fetch(self.root.join("apt"), &KERNEL_SUITES)?);
         }
         Ok(archive.as_ref().expect("just set"))
     }

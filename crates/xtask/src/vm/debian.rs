@@ -12,7 +12,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 /// Where the kernels are: 6.1, 6.12, everything since, and what is to come.
-const SUITES: [&str; 4] = ["bookworm", "trixie", "trixie-backports", "sid"];
+pub const KERNEL_SUITES: [&str; 4] = ["bookworm", "trixie", "trixie-backports", "sid"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A private view of the Debian archive.
@@ -21,13 +21,13 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Fetches the package lists into `folder`, which holds all of apt's state.
-    pub fn fetch(folder: PathBuf) -> Result<Archive> {
+    /// Fetches the package lists of these suites into `folder`, which holds all of apt's state.
+    pub fn fetch(folder: PathBuf, suites: &[&str]) -> Result<Archive> {
         for sub in ["lists/partial", "cache/archives/partial", "sources"] {
             std::fs::create_dir_all(folder.join(sub))?;
         }
         std::fs::write(folder.join("status"), "")?;
-        std::fs::write(folder.join("sources/debian.sources"), sources(&mirror()?))?;
+        std::fs::write(folder.join("sources/debian.sources"), sources(&mirror()?.address, suites))?;
         std::fs::write(folder.join("apt.conf"), configuration(&folder)?)?;
         let archive = Archive { folder };
         output(archive.apt("apt-get").args(["--quiet", "update"]))?;
@@ -87,33 +87,36 @@ pub fn pinned_dependencies(stanza: &Stanza) -> Vec<String> {
     depends.split(',').filter_map(pinned).collect()
 }
 
-/// The address of the main archive, from the machine's own configuration.
-fn mirror() -> Result<String> {
-    let targets = output(Command::new("apt-get").arg("indextargets").env("LC_ALL", "C"))?;
-    let is_main = |target: &&Stanza| {
-        let is = |field: &str, value: &str| target.get(field).is_some_and(|v| v == value);
-        let release = target.get("Release").map_or("", String::as_str);
-        is("Created-By", "Packages") && is("Component", "main") && !release.contains("security")
-    };
-    let debian = |target: &Stanza| {
-        let origin = target.get("Origin").map_or("", String::as_str);
-        origin.is_empty() || origin == "Debian"
-    };
-    let targets = stanzas(&targets);
-    let address =
-        targets.iter().filter(is_main).find(|target| debian(target)).and_then(|t| t.get("Repo-URI"));
-    address
-        .cloned()
-        .context("apt on this machine has no Debian archive configured to fetch guest kernels from")
+/// The main Debian archive as this machine is configured for it.
+pub struct Mirror {
+    address: String,
+    /// The release it is used for, such as "bookworm".
+    pub release: String,
 }
 
-fn sources(mirror: &str) -> String {
+/// Asks apt for the main archive.
+pub fn mirror() -> Result<Mirror> {
+    let targets = output(Command::new("apt-get").arg("indextargets").env("LC_ALL", "C"))?;
+    let of_debian = |target: &Stanza| {
+        let field = |name: &str| target.get(name).map_or("", String::as_str);
+        let main = field("Created-By") == "Packages" && field("Component") == "main";
+        // Without package lists, apt does not know the origin.
+        let debian = matches!(field("Origin"), "" | "Debian");
+        let other = ["security", "updates", "backports"].iter().any(|part| field("Release").contains(part));
+        (main && debian && !other)
+            .then(|| Mirror { address: field("Repo-URI").to_owned(), release: field("Release").to_owned() })
+    };
+    let found = stanzas(&targets).iter().find_map(of_debian);
+    found.context("apt on this machine has no Debian archive configured to fetch guests from")
+}
+
+fn sources(mirror: &str, suites: &[&str]) -> String {
     let signed_by = match Path::new(KEYRING).exists() {
         true => format!("Signed-By: {KEYRING}\n"),
         // apt falls back to the keys it trusts globally, and still refuses what none of them signed.
         false => String::new(),
     };
-    let suites = SUITES.join(" ");
+    let suites = suites.join(" ");
     format!(
         "Types: deb\nURIs: {mirror}\nSuites: {suites}\nComponents: main\nArchitectures: amd64\n{signed_by}"
     )
