@@ -4,6 +4,7 @@
 
 mod bench;
 mod btf_subset;
+mod guest_test;
 mod vm;
 
 use std::process::ExitCode;
@@ -22,6 +23,8 @@ enum Task {
     /// Time one kind of syscall from inside a process: what `bench` starts
     #[command(hide = true)]
     BenchProbe(bench::probe::Options),
+    /// Run the tests that need a kernel of their own, in guests
+    GuestTest(guest_test::Options),
     /// Save the types tests need from the BTF of every supported kernel series
     BtfSubset(btf_subset::Options),
 }
@@ -29,6 +32,7 @@ enum Task {
 fn main() -> ExitCode {
     let result = match Task::parse() {
         Task::Vm(options) => vm::run(&options),
+        Task::GuestTest(options) => guest_test::run(&options),
         Task::BtfSubset(options) => btf_subset::run(&options),
         Task::VmTest => vm::selftest::run(),
         Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),

@@ -94,10 +94,10 @@ impl Btf {
         let name = aggregate.trim_start_matches("struct ").trim_start_matches("union ");
         let missing = || BtfError::NoMember { aggregate: aggregate.to_owned(), member: path.to_owned() };
         let mut type_id = self.find(kind, name)?;
-        let (mut bit_offset, mut width, mut budget) = (0, None, FIELDS_MAX);
+        let (mut bit_offset, mut width) = (0, None);
         for part in path.split('.') {
             let aggregate = self.get(self.resolve(type_id)?)?;
-            let field = self.field(aggregate, part, &mut budget)?.ok_or_else(missing)?;
+            let field = self.field(aggregate, part)?.ok_or_else(missing)?;
             bit_offset = add(bit_offset, field.bit_offset)?;
             (type_id, width) = (field.type_id, field.width);
         }
@@ -238,22 +238,22 @@ impl Btf {
     }
 
     /// The field with this name, in the aggregate or in an anonymous one within it.
-    fn field(&self, aggregate: Type<'_>, name: &str, budget: &mut u32) -> Result<Option<Field>, BtfError> {
-        if !matches!(aggregate.kind, Kind::Struct | Kind::Union) {
-            return Ok(None);
-        }
-        for field in aggregate.fields() {
-            let spent = || malformed(format!("type {} is nested without end", aggregate.id.0));
-            *budget = budget.checked_sub(1).ok_or_else(spent)?;
-            if field.name != 0 {
-                if self.string(field.name)? == name {
-                    return Ok(Some(field));
-                }
+    fn field(&self, aggregate: Type<'_>, name: &str) -> Result<Option<Field>, BtfError> {
+        let mut open = vec![(aggregate, 0)];
+        let mut budget = FIELDS_MAX;
+        while let Some((part, base)) = open.pop() {
+            if !matches!(part.kind, Kind::Struct | Kind::Union) {
                 continue;
             }
-            let inner = self.get(self.resolve(field.type_id)?)?;
-            if let Some(found) = self.field(inner, name, budget)? {
-                return Ok(Some(Field { bit_offset: add(field.bit_offset, found.bit_offset)?, ..found }));
+            for field in part.fields() {
+                let spent = || malformed(format!("type {} is nested without end", aggregate.id.0));
+                budget = budget.checked_sub(1).ok_or_else(spent)?;
+                let bit_offset = add(base, field.bit_offset)?;
+                if field.name == 0 {
+                    open.push((self.get(self.resolve(field.type_id)?)?, bit_offset));
+                } else if self.string(field.name)? == name {
+                    return Ok(Some(Field { bit_offset, ..field }));
+                }
             }
         }
         Ok(None)

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tests that need a kernel of their own, in guests of every supported series.
+//!
+//! Such tests are ignored by `cargo test`. Each line of the table is one boot; a boot that does not come
+//! up as the line says is a failure.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::Result;
+
+/// One boot and the tests to run in it.
+struct Run {
+    /// Arguments of `cargo xtask vm`.
+    guest: &'static [&'static str],
+    /// The test executable and its arguments.
+    tests: &'static [&'static str],
+}
+
+const WITHOUT_BPF: &str = "--append=lsm=landlock,lockdown,yama";
+
+const RUNS: &[Run] = &[
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            "--cargo-test=landlock-bpf",
+            "--require=lsm=bpf",
+            "--env=PREEMPTION=voluntary",
+        ],
+        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm", "--skip=without"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            "--cargo-test=landlock-bpf",
+            "--require=lsm=bpf",
+            "--append=preempt=full",
+            "--env=PREEMPTION=full",
+            "--smp=2",
+        ],
+        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm", "--skip=without"],
+    },
+    Run {
+        guest: &[
+            "--kernel=latest",
+            "--cargo-test=landlock-bpf",
+            "--require=lsm=bpf",
+            "--env=PREEMPTION=lazy",
+        ],
+        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm", "--skip=without"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            "--cargo-test=landlock-bpf",
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            "--env=PREEMPTION=voluntary",
+        ],
+        tests: &["kernel", "--ignored", "everywhere", "without_bpf_lsm"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            "--cargo-test=landlock-bpf",
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            "--env=PREEMPTION=voluntary",
+        ],
+        tests: &["kernel", "--ignored", "everywhere", "without_bpf_lsm"],
+    },
+    Run {
+        guest: &["--kernel=6.12", "--cargo-test=landlock-bpf", "--user"],
+        tests: &["kernel", "--ignored", "unprivileged"],
+    },
+];
+
+/// `cargo xtask guest-test`.
+#[derive(clap::Args, Debug)]
+pub struct Options {
+    /// Only the boots whose arguments contain all of these words, such as `6.1` or `--user`
+    words: Vec<String>,
+}
+
+/// Runs the boots, all of them even if one fails.
+pub fn run(options: &Options) -> Result<ExitCode> {
+    let (mut ran, mut failed) = (0, 0);
+    for run in RUNS {
+        let line = [run.guest, &["--"], run.tests].concat();
+        let text = line.join(" ");
+        if !options.words.iter().all(|word| text.contains(word.as_str())) {
+            continue;
+        }
+        println!("guest-test: {text}");
+        ran += 1;
+        let status = Command::new(std::env::current_exe()?).arg("vm").args(&line).status()?;
+        if !status.success() {
+            println!("guest-test: FAILED ({status}): {text}");
+            failed += 1;
+        }
+    }
+    println!("guest-test: {ran} boots, {failed} failed");
+    Ok(if ran > 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
