@@ -10,6 +10,7 @@ mod check;
 mod load;
 mod run;
 mod speak;
+mod status;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ enum Command {
     Build(build::Args),
     Check(check::Args),
     Run(run::Args),
+    Status(status::Args),
 }
 
 /// Something went wrong, or a rule was refused.
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         Command::Build(args) => build::execute(&args),
         Command::Check(args) => check::execute(&args),
         Command::Run(args) => run::execute(&args),
+        Command::Status(args) => status::execute(&args),
     };
     done.unwrap_or_else(|error| {
         speak::error(&error);

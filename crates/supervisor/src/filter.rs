@@ -289,6 +289,13 @@ pub fn compose(domain: &Domain) -> Vec<libc::sock_filter> {
     filter
 }
 
+/// A filter that notifies nothing but openat.
+pub fn only_openat() -> Vec<libc::sock_filter> {
+    const OPENAT: u32 = 257;
+    let [notify, allow] = [libc::SECCOMP_RET_USER_NOTIF, libc::SECCOMP_RET_ALLOW].map(ret);
+    vec![load(0), jump(libc::BPF_JEQ, OPENAT, 0, 1), notify, allow]
+}
+
 fn push(segments: &mut Vec<(u32, Plan)>, nr: u32, plan: Plan) {
     if segments.last().is_none_or(|(_, last)| *last != plan || matches!(plan, Plan::NotifyIf(_))) {
         segments.push((nr, plan));

@@ -307,7 +307,8 @@ fn receive_listener(
     taken.map(Some)
 }
 
-fn take(pid: u32, listener: u32) -> std::io::Result<OwnedFd> {
+/// A copy of descriptor `listener` of a child.
+pub(crate) fn take(pid: u32, listener: u32) -> std::io::Result<OwnedFd> {
     let pid = Pid::from_raw(pid.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
     let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
     Ok(pidfd_getfd(&pidfd, listener.cast_signed(), PidfdGetfdFlags::empty())?)

@@ -24,6 +24,7 @@ mod judge;
 mod launch;
 mod object;
 mod passing;
+pub mod probe;
 mod proc;
 mod request;
 mod serve;

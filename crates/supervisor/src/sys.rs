@@ -26,7 +26,8 @@ pub use notify::{
     set_no_new_privs, wake_on_same_cpu,
 };
 pub use process::{
-    Child, Forked, become_subreaper, become_undumpable, before_exec, fork, pidfd_of_thread, reap, share_files,
+    Child, Forked, become_subreaper, become_undumpable, before_exec, exit, fork, pidfd_of_thread, reap,
+    share_files,
 };
 pub use signals::{
     Signal, accept_interrupt, block_signals, interrupt, prepare_interrupt, set_signal_mask, signal_fd,

@@ -45,6 +45,12 @@ pub fn fork() -> Result<Forked> {
     }
 }
 
+/// Ends a forked child without running what was meant to run at the end of its parent.
+pub fn exit(code: i32) -> ! {
+    // SAFETY: an integer argument, and no return.
+    unsafe { libc::_exit(code) }
+}
+
 /// Makes the process the reaper of its orphaned descendants.
 pub fn become_subreaper() -> Result<()> {
     // SAFETY: prctl with integer arguments only.
