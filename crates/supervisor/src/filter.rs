@@ -195,18 +195,19 @@ fn couple_names(plans: &mut [Plan]) {
 }
 
 /// Where the kernel acts on a descriptor after our verdict, no file that the verdict would not hold for may get
-/// into the table of descriptors unseen: then every open that could bring one is notified.
+/// into the table of descriptors unseen: then everything that could bring one is notified.
 fn couple_descriptors(plans: &mut [Plan], questions: &mut Questions<'_>) {
     let mut reading = false;
     let mut writing = false;
     for row in TABLE {
         let Does::Asks(cases, Carry::On(_)) = row.does else { continue };
-        let of_a_descriptor = matches!(row.name, "mmap" | "mprotect" | "ioctl" | "fcntl");
-        for ask in cases.iter().flat_map(|case| case.asks).filter(|_| of_a_descriptor) {
+        // These name a path, or give nothing by themselves.
+        let not_of_a_descriptor = matches!(row.name, "execve" | "execveat" | "chdir" | "fchdir" | "shmat");
+        for ask in cases.iter().flat_map(|case| case.asks).filter(|_| !not_of_a_descriptor) {
             if !questions.may_deny(ask) || !object_matters(questions.domain, ask) {
                 continue;
             }
-            // A shared mapping can be written only through a descriptor opened for writing.
+            // Files are written, and mapped to be written, only through a descriptor opened for writing.
             let writes = matches!(ask.about, PossiblyAbout::Actions(a) if a.contains(Actions::WRITE));
             if writes { writing = true } else { reading = true }
         }
@@ -216,7 +217,10 @@ fn couple_descriptors(plans: &mut [Plan], questions: &mut Questions<'_>) {
         let flags = match row.name {
             "open" => 1,
             "openat" => 2,
-            "openat2" | "creat" if reading || writing => {
+            "openat2" | "creat" | "open_by_handle_at" | "mq_open" | "recvmsg" | "recvmmsg"
+            | "pidfd_getfd"
+                if reading || writing =>
+            {
                 *plan = Plan::Notify;
                 continue;
             }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Verdicts on descriptors that the kernel, not we, acts on (mmap, ioctl, fcntl).
+//! Verdicts on descriptors that the kernel, not we, acts on (mmap, ioctl, fcntl, and most reads and writes).
 //!
 //! Such a verdict holds only if the number still means the judged file when the kernel looks. It does when
 //! nobody else can change the caller's table of descriptors. Where others can (threads), the verdict must
@@ -9,17 +9,20 @@
 //! * files that are opened or received come through us, because [`crate::filter`] couples those syscalls; they wait
 //!   until every passing syscall they would be denied to has passed.
 //!
-//! Where that does not hold, the action is refused: better than a race.
+//! Where that does not hold, we act ourselves on the file we judged, and what we cannot do for another process
+//! is refused: better than a race.
 
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use landlock_compiler::abi::Actions;
 use landlock_compiler::evaluate::Verdict;
-use rustix::fs::{CWD, Dir, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, DirEntry, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::filter;
-use crate::judge::Ask;
+use crate::judge::{About, Ask};
 use crate::object::Object;
 use crate::request::{Answer, Reply, Request};
 
@@ -36,35 +39,72 @@ struct Pass {
 }
 
 /// Modes of files that come into a table of descriptors without a syscall we see: sockets, pipes, anonymous
-/// inodes, memfds.
-const MADE_UNSEEN: [u32; 5] =
-    [libc::S_IFSOCK | 0o777, libc::S_IFIFO | 0o600, 0o600, libc::S_IFREG | 0o777, libc::S_IFREG | 0o666];
+/// inodes, memfds, the other sides of terminals.
+const MADE_UNSEEN: [u32; 7] = [
+    libc::S_IFSOCK | 0o777,
+    libc::S_IFIFO | 0o600,
+    0o600,
+    libc::S_IFREG | 0o777,
+    libc::S_IFREG | 0o666,
+    libc::S_IFCHR | 0o620,
+    libc::S_IFCHR | 0o600,
+];
 
 /// Lets the kernel carry out a syscall about the caller's descriptor `number`, if every question allows it.
 pub fn on_descriptor(request: &Request<'_>, number: u32, asks: &[Ask]) -> Answer {
-    let judge = &request.shared.judge;
     let object = request.object(number)?;
     for &ask in asks {
-        judge.ask(request, ask, &object)?;
+        request.shared.judge.ask(request, ask, &object)?;
     }
-    let matters = |ask: &&Ask| filter::object_matters_for(&judge.domain, ask.about.event());
-    if !asks.iter().any(|ask| matters(&ask)) || has_own_descriptors(request)? {
-        return Ok(Reply::Continue);
+    match held(request, asks)? {
+        Held::ForAll => Ok(Reply::Continue),
+        Held::NotFor(ask) => refuse_race(request, ask),
     }
-    for &ask in asks.iter().filter(matters) {
-        all_could(request, ask)?;
-    }
-    Ok(Reply::Continue)
 }
 
 /// Refuses unless `ask` is allowed for every file the caller's threads have or could get while it passes.
 pub fn all_could(request: &Request<'_>, ask: Ask) -> Result<(), Errno> {
-    request.shared.passing.register(request, ask)?;
-    if holds_for_all(request, ask)? {
-        return Ok(());
-    }
+    if may_pass(request, ask)? { Ok(()) } else { refuse_race(request, ask) }
+}
+
+/// Refuses because of what another thread could do.
+pub fn refuse_race<T>(request: &Request<'_>, ask: Ask) -> Result<T, Errno> {
     let reason = "other threads could put a file there for which it is denied";
     request.shared.judge.refuse_because(request, ask, reason)
+}
+
+/// How far an allowing verdict on one file of the caller's reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// To whatever file the number means when the kernel looks: it may go on.
+    ForAll,
+    /// Another thread could put a file there for which this is denied.
+    NotFor(Ask),
+}
+
+/// Whether what was allowed for one file holds for whatever its number means when the kernel looks.
+pub fn held(request: &Request<'_>, asks: &[Ask]) -> Result<Held, Errno> {
+    let matters = |ask: &&Ask| filter::object_matters_for(&request.shared.judge.domain, ask.about.event());
+    if !asks.iter().any(|ask| matters(&ask)) || has_own_descriptors(request)? {
+        return Ok(Held::ForAll);
+    }
+    for &ask in asks.iter().filter(matters) {
+        if !may_pass(request, ask)? {
+            return Ok(Held::NotFor(ask));
+        }
+    }
+    Ok(Held::ForAll)
+}
+
+/// Whether `ask` is allowed for every file the caller's threads have or could get; files it is not allowed for wait
+/// from now on until the syscall has passed.
+fn may_pass(request: &Request<'_>, ask: Ask) -> Result<bool, Errno> {
+    request.shared.passing.register(request, ask)?;
+    let holds = holds_for_all(request, ask);
+    if !matches!(holds, Ok(true)) {
+        request.shared.passing.forget(request);
+    }
+    holds
 }
 
 /// Whether nobody but the calling thread can change its table of descriptors.
@@ -93,13 +133,31 @@ fn holds_for_all(request: &Request<'_>, ask: Ask) -> Result<bool, Errno> {
         if entry.file_name().to_bytes().first() == Some(&b'.') {
             continue;
         }
-        match rustix::fs::statat(&table, entry.file_name(), rustix::fs::AtFlags::empty()) {
-            Ok(stat) if !allowed(stat.st_mode) => return Ok(false),
+        match rustix::fs::statat(&table, entry.file_name(), AtFlags::empty()) {
+            Ok(stat) if !allowed(stat.st_mode) && is_open_for(&table, &entry, ask)? => return Ok(false),
             Ok(_) | Err(Errno::NOENT) => {}
             Err(errno) => return Err(errno),
         }
     }
     Ok(true)
+}
+
+/// Whether the kernel would not stop the action by itself, because of the mode the file is open in.
+fn is_open_for(table: &OwnedFd, entry: &DirEntry, ask: Ask) -> Result<bool, Errno> {
+    let About::Actions(actions) = ask.about else { return Ok(true) };
+    let needed = match ask.hook {
+        "file_permission" if actions == Actions::READ => libc::S_IRUSR,
+        "file_permission" if actions == Actions::WRITE => libc::S_IWUSR,
+        "mmap_file" if actions.contains(Actions::WRITE) => libc::S_IWUSR,
+        _ => return Ok(true),
+    };
+    // The permissions of the link, not of the file, tell how it is open.
+    match rustix::fs::statat(table, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(link) => Ok(link.st_mode & needed != 0),
+        // Closed, and what takes its place is judged on its own: see `Passing`.
+        Err(Errno::NOENT) => Ok(false),
+        Err(errno) => Err(errno),
+    }
 }
 
 impl Passing {
@@ -116,6 +174,11 @@ impl Passing {
         passes.retain(|pass| pass.tid != tid || pass.ran == ran);
         passes.push(Pass { tid, ask, ran });
         Ok(())
+    }
+
+    /// The syscall is not let go on after all.
+    fn forget(&self, request: &Request<'_>) {
+        self.lock().retain(|pass| pass.tid != request.notification.tid);
     }
 
     /// Waits until no syscall is passing that `object` would be denied to. To be called before the object can

@@ -9,6 +9,7 @@
 
 mod files;
 mod identity;
+mod io;
 mod memory;
 mod notify;
 mod process;
@@ -18,8 +19,13 @@ mod trace;
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
+use signals::empty_set;
+
 pub use files::{close, is_inheritable, shared_memory_mode, stat_of};
 pub use identity::{FileIds, assume, unshare_fs};
+pub use io::{
+    CloneRange, Listing, clone_range, deduplicate, directory_entries, file_size_limit, take_pending,
+};
 pub use memory::{SharedWord, bytes_of, read_memory, write_memory};
 pub use notify::{
     Injected, Notification, add_fd, add_fd_and_respond, install_filter, is_waiting, receive, respond,

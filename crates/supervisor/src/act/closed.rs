@@ -3,7 +3,6 @@
 //! might have refused them. Rare ones, each with its reason.
 
 use landlock_compiler::abi::Actions;
-use rustix::io::Errno;
 
 use crate::judge::actions;
 use crate::request::{Answer, Request};
@@ -45,10 +44,4 @@ closed! {
     bpf: "inode_permission", WRITE, "pinned BPF objects are opened by the kernel itself";
     /// file_getattr, file_setattr.
     file_attributes: "inode_file_setattr", WRITE, "not supported yet under a rule that can deny it";
-}
-
-/// For a question that could only be answered with a race.
-pub fn race<T>(request: &Request<'_>, hook: &'static str, wanted: Actions) -> Result<T, Errno> {
-    let reason = "other threads could point the descriptor or address elsewhere after the check";
-    request.shared.judge.refuse_because(request, actions(hook, wanted), reason)
 }

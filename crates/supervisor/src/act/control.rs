@@ -2,9 +2,10 @@
 //! ioctl, fcntl and flock.
 
 use landlock_compiler::abi::{Actions, Event};
+use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use crate::act::closed;
+use crate::act::io::share;
 use crate::judge::{About, Ask, actions};
 use crate::passing::{has_own_descriptors, on_descriptor};
 use crate::request::{Answer, DONE, Request};
@@ -25,15 +26,28 @@ pub fn ioctl(request: &Request<'_>) -> Answer {
         Ask { hook: "file_ioctl", about: About::Command(Event::FsIoctl, command) },
     ];
     match command {
-        FICLONE | FICLONERANGE | FIDEDUPERANGE => {
-            // Two files, the other one named by the argument: closed unless a rule could refuse neither.
-            return closed::race(request, "file_permission", Actions::READ | Actions::WRITE);
-        }
+        FICLONE | FICLONERANGE | FIDEDUPERANGE => return share_blocks(request, command, &asks),
         FS_IOC_GETFLAGS | FS_IOC_FSGETXATTR => asks.push(actions("inode_file_getattr", Actions::READ)),
         FS_IOC_SETFLAGS | FS_IOC_FSSETXATTR => asks.push(actions("inode_file_setattr", Actions::WRITE)),
         _ => {}
     }
     on_descriptor(request, request.arg32(0), &asks)
+}
+
+/// Two files, the other one named by the argument.
+fn share_blocks(request: &Request<'_>, command: u32, asks: &[Ask]) -> Answer {
+    let file = request.object(request.arg32(0))?;
+    if rustix::fs::fcntl_getfl(&file)?.contains(OFlags::PATH) {
+        return Err(Errno::BADF);
+    }
+    for &ask in asks {
+        request.shared.judge.ask(request, ask, &file)?;
+    }
+    match command {
+        FICLONE => share::clone(request, &file),
+        FICLONERANGE => share::clone_range(request, &file),
+        _ => share::deduplicate(request, &file),
+    }
 }
 
 /// fcntl(fd, command, argument)

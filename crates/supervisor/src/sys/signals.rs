@@ -27,7 +27,7 @@ pub fn set_signal_mask(mask: &libc::sigset_t) -> Result<()> {
     if result == 0 { Ok(()) } else { Err(Error::from_raw_os_error(result)) }
 }
 
-fn empty_set() -> libc::sigset_t {
+pub(super) fn empty_set() -> libc::sigset_t {
     let mut set = std::mem::MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the whole set.
     unsafe {
