@@ -115,7 +115,7 @@ fn the_sample_rule_leaves_reading_to_the_kernel() {
         ("mmap", vec![0, 0, 3, 0x21]),
         ("ioctl", vec![0, 0x5413]),
         ("execve", vec![]),
-        ("recvmsg", vec![]),
+        ("recvfrom", vec![]),
         ("socket", vec![]),
         ("getppid", vec![]),
     ] {
@@ -138,6 +138,8 @@ fn the_sample_rule_has_writing_notified() {
         ("mprotect", vec![0, 0, 2]),
         ("chmod", vec![]),
         ("connect", vec![]),
+        // It can bring a descriptor to write through.
+        ("recvmsg", vec![]),
         ("mount", vec![]),
         ("io_uring_setup", vec![]),
     ] {
