@@ -20,10 +20,12 @@ pub mod explain;
 pub mod file_type;
 pub mod hooks;
 pub mod insn;
+pub mod lint;
 pub mod object;
 pub mod op;
 pub mod read;
 pub mod rule;
+pub mod simulate;
 pub mod specialise;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A rule as it was read, before anyone believed it.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use crate::abi::Subtype;
 use crate::insn::Insn;
 
+/// Most characters of a name or of a source line that are shown.
+const MAX_SHOWN: usize = 120;
+
 /// Where an instruction comes from, when the object says so.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct SourceLine {
     /// File name as the compiler recorded it.
     pub file: String,
@@ -13,6 +20,27 @@ pub struct SourceLine {
     pub line: u32,
     /// Text of the line, without the surrounding white space; may be empty.
     pub text: String,
+}
+
+impl fmt::Display for SourceLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", Printable(&self.file), self.line, Printable(&self.text))
+    }
+}
+
+/// Text from an object, shortened, and without anything a terminal would obey.
+pub(crate) struct Printable<'a>(pub &'a str);
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for letter in self.0.chars().take(MAX_SHOWN) {
+            match letter {
+                '"' | '\'' | '\\' => write!(f, "{letter}")?,
+                letter => write!(f, "{}", letter.escape_debug())?,
+            }
+        }
+        if self.0.chars().nth(MAX_SHOWN).is_some() { write!(f, "…") } else { Ok(()) }
+    }
 }
 
 /// One unverified program with its metadata. Anything may be wrong with it.

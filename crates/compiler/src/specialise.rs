@@ -15,7 +15,8 @@ mod residual;
 mod state;
 mod word;
 
-use crate::abi::Event;
+use crate::abi::{Actions, Event};
+use crate::hooks::{Arg2, Instance};
 use crate::rule::Rule;
 
 pub use bits::Bits;
@@ -53,6 +54,23 @@ impl Known {
     /// The event, and what `arg2` may be; nothing of the object and the syscall.
     pub fn new(event: Event, arg2: Bits) -> Known {
         Known { event, arg2, object: ObjectKnown::Any, arch: Bits::ANY32, syscall_nr: Bits::ANY32 }
+    }
+
+    /// What every input of a hook instance has in common. Only a name may lead to no object.
+    pub fn at(instance: &Instance) -> Known {
+        let any = |actions: Actions| Bits::but_for(0, actions.bits());
+        let memory = Actions::EXEC | Actions::READ | Actions::WRITE;
+        let arg2 = match instance.arg2 {
+            Arg2::Actions(actions) => Bits::exactly(actions.bits()),
+            Arg2::Mask => any(memory | Actions::GET),
+            Arg2::Protection => any(memory),
+            Arg2::Command(_) => Bits::ANY32,
+        };
+        let object = match instance.arg2 {
+            Arg2::Actions(Actions::NEW) => ObjectKnown::Any,
+            _ => ObjectKnown::Mode(Bits::but_for(0, u16::MAX.into())),
+        };
+        Known::new(instance.event, arg2).with_object(object)
     }
 
     /// With this much known of the object.

@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::{Command, Explained, Explanation, Factor, Group, Outcome, Reply, Summary};
 use crate::file_type::FileType;
+use crate::object::Printable;
 
 /// Columns a list is broken at.
 const COLUMNS: usize = 100;
@@ -25,7 +26,7 @@ impl fmt::Display for Explanation {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rule {}, event {}", self.name.escape_debug(), self.event)?;
+        write!(f, "rule {}, event {}", Printable(&self.name), self.event)?;
         if self.debug {
             f.write_str(", ability DEBUG")?;
         }

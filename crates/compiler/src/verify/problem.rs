@@ -5,12 +5,10 @@ use std::fmt;
 
 use super::fact::Fact;
 use crate::asm;
-use crate::object::{RuleObject, SourceLine};
+use crate::object::{Printable, RuleObject, SourceLine};
 
 /// Most problems told at once; the rest is counted.
 pub const MAX_PROBLEMS: usize = 20;
-/// Most characters of a name or of a source line in a message.
-const MAX_TEXT: usize = 120;
 
 /// The class of error v7's `BPF_PROG_LOAD` gave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -119,26 +117,11 @@ impl fmt::Display for Problem {
         if let Some(place) = &self.place {
             write!(f, "instruction {}: {}\n    ", place.insn, place.text)?;
             if let Some(line) = &place.line {
-                writeln!(f, "at {}:{}: {}", Printable(&line.file), line.line, Printable(&line.text))?;
+                writeln!(f, "at {line}")?;
                 write!(f, "    ")?;
             }
         }
         write!(f, "{}\n    help: {}", self.fact, self.fact.help())
-    }
-}
-
-/// Text from an object, shortened, and without anything a terminal would obey.
-struct Printable<'a>(&'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for letter in self.0.chars().take(MAX_TEXT) {
-            match letter {
-                '"' | '\'' | '\\' => write!(f, "{letter}")?,
-                letter => write!(f, "{}", letter.escape_debug())?,
-            }
-        }
-        if self.0.chars().nth(MAX_TEXT).is_some() { write!(f, "…") } else { Ok(()) }
     }
 }
 

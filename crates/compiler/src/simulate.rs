@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Asks a domain one question and tells who answered, and why.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::domain::Domain;
+use crate::evaluate::{Input, run};
+use crate::object::{Printable, SourceLine};
+use crate::rule::Rule;
+
+/// The answer to one input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Simulation {
+    /// Whether the action is denied; by the last rule asked, then.
+    pub denied: bool,
+    /// The name of the event that was asked about.
+    pub event: &'static str,
+    /// The rules that were asked, newest first.
+    pub asked: Vec<Asked>,
+}
+
+/// The answer of one rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Asked {
+    /// Its position in the domain, newest first.
+    pub rule: usize,
+    /// Its name.
+    pub name: String,
+    /// Whether it denied.
+    pub denied: bool,
+    /// The exit it took.
+    pub exit: Place,
+    /// The last branch before that: mostly the test that decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub branch: Option<Place>,
+    /// What it traced.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub traces: Vec<String>,
+}
+
+/// An instruction of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Place {
+    /// Its index.
+    pub insn: usize,
+    /// Where it comes from, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub line: Option<SourceLine>,
+}
+
+/// Asks the rules as [`Domain::decide`] does.
+pub fn simulate(domain: &Domain, input: &Input) -> Simulation {
+    let mut asked = Vec::new();
+    for (index, rule) in domain.rules_of(input.event) {
+        asked.push(ask(index, rule, input));
+        if asked.last().is_some_and(|asked| asked.denied) {
+            break;
+        }
+    }
+    Simulation { denied: asked.last().is_some_and(|last| last.denied), event: input.event.name(), asked }
+}
+
+fn ask(index: usize, rule: &Rule, input: &Input) -> Asked {
+    let mut traces = Vec::new();
+    let exit = run(rule.ops(), input, &mut |text| traces.push(text.to_owned()));
+    let place = |insn| Place { insn, line: rule.line(insn).cloned() };
+    Asked {
+        rule: index,
+        name: rule.name().to_owned(),
+        denied: exit.verdict(index).is_deny(),
+        exit: place(exit.at),
+        branch: exit.branch.map(place),
+        traces,
+    }
+}
+
+impl fmt::Display for Simulation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.asked.last() {
+            None => writeln!(f, "allowed: no rule has event {}", self.event)?,
+            Some(last) if self.denied => writeln!(f, "denied by rule {}", Printable(&last.name))?,
+            Some(_) => writeln!(f, "allowed")?,
+        }
+        self.asked.iter().try_for_each(|asked| asked.fmt(f))
+    }
+}
+
+impl fmt::Display for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verdict = if self.denied { "denies" } else { "allows" };
+        writeln!(f, "  rule {} ({}) {verdict}", self.rule, Printable(&self.name))?;
+        if let Some(branch) = &self.branch {
+            writeln!(f, "    after the branch at {branch}")?;
+        }
+        writeln!(f, "    by the exit at {}", self.exit)?;
+        self.traces.iter().try_for_each(|text| writeln!(f, "    tracing: {}", Printable(text)))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "instruction {}", self.insn)?;
+        match &self.line {
+            Some(line) => write!(f, ", {line}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::abi::{Abilities, Actions, Event, helper};
+    use crate::evaluate::tests::{input, read_only, rule};
+    use crate::object::RuleObject;
+    use crate::op::{AluOp, Op, Reg};
+    use crate::testing::build::{Double, alu, call, mov, program, store};
+
+    fn with_lines(ops: &[Op]) -> Rule {
+        let line =
+            |line| Some(SourceLine { file: "read-only.c".into(), line, text: format!("line({line});") });
+        let lines = (1..).take(program(ops).len()).map(line).collect();
+        let object =
+            RuleObject { name: "read_only".into(), insns: program(ops), lines, ..RuleObject::default() };
+        Rule::proven(object, Event::Fs, Abilities::empty())
+    }
+
+    fn tracing() -> Rule {
+        let program = [
+            store(Double, Reg::R10, -8, 0x1b_6968),
+            mov(Reg::R1, Reg::R10),
+            alu(AluOp::Add, Reg::R1, -8),
+            mov(Reg::R2, 8),
+            call(helper::TRACE_PRINTK),
+            mov(Reg::R0, 0),
+            Op::Exit,
+        ];
+        rule(Event::Fs, &program)
+    }
+
+    #[test]
+    fn a_denial_names_rule_instruction_and_line() {
+        let domain = Domain::prepended([
+            rule(Event::Fs, &[mov(Reg::R0, 1), Op::Exit]),
+            with_lines(&read_only()),
+            tracing(),
+        ]);
+        let write = input(Actions::WRITE.bits(), Some(0o100_644));
+        insta::assert_snapshot!(simulate(&domain, &write), @r"
+        denied by rule read_only
+          rule 0 (test) allows
+            by the exit at instruction 6
+            tracing: hi\u{1b}
+          rule 1 (read_only) denies
+            after the branch at instruction 8, read-only.c:9: line(9);
+            by the exit at instruction 12, read-only.c:13: line(13);
+        ");
+    }
+
+    #[test]
+    fn an_allowance_names_every_rule_asked() {
+        let domain = Domain::prepended([with_lines(&read_only()), tracing()]);
+        insta::assert_snapshot!(simulate(&domain, &input(Actions::READ.bits(), None)), @r"
+        allowed
+          rule 0 (test) allows
+            by the exit at instruction 6
+            tracing: hi\u{1b}
+          rule 1 (read_only) allows
+            after the branch at instruction 2, read-only.c:3: line(3);
+            by the exit at instruction 10, read-only.c:11: line(11);
+        ");
+        insta::assert_snapshot!(simulate(&domain, &Input { event: Event::FsLock, ..input(0, None) }), @"allowed: no rule has event FS_LOCK");
+    }
+
+    #[test]
+    fn simulate_says_what_decide_says() {
+        let domain = Domain::prepended([with_lines(&read_only()), tracing()]);
+        for arg2 in 0..512 {
+            for mode in [None, Some(0o100_644), Some(0o020_644), Some(0o010_644)] {
+                let input = input(arg2, mode);
+                assert_eq!(simulate(&domain, &input).denied, domain.decide(&input).is_deny());
+            }
+        }
+    }
+}
