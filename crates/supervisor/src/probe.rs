@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde::{Deserialize, Serialize};
 
@@ -189,7 +188,8 @@ fn listener_of(child: Pid, word: &SharedWord) -> Result<Option<OwnedFd>, Answer>
     match offered {
         0 => Err(Answer::unknown("the child", "it does not get anywhere")),
         NO_LISTENER => Ok(None),
-        number => launch::take(child.as_raw_nonzero().get().cast_unsigned(), number - 1)
+        number => launch::take(child, number - 1)
+            .map(|(_, listener)| listener)
             .map(Some)
             .map_err(|error| Answer::no(format!("cannot take a listener from a child: {error}"), TRACE)),
     }
@@ -236,9 +236,6 @@ fn in_child(child: impl FnOnce() -> Answer, meanwhile: impl FnOnce(Pid) -> Resul
         }
         Ok(Forked::Parent(pid)) => {
             drop(to_us);
-            let Some(pid) = Pid::from_raw(pid.cast_signed()) else {
-                return Answer::unknown("cannot start a child", Errno::SRCH);
-            };
             let ours = meanwhile(pid);
             if ours.is_err() {
                 let _gone_already = kill_process(pid, Signal::KILL);

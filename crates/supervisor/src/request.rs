@@ -34,6 +34,8 @@ pub enum Reply {
     },
     /// The kernel carries it out. Only where no other thread can change what was judged.
     Continue,
+    /// The handler has answered already.
+    Answered,
 }
 
 /// A handler's result; an errno is injected as it is.
@@ -50,6 +52,8 @@ pub struct Request<'a> {
     pub name: &'static str,
     /// What all requests of this supervisor share.
     pub shared: &'a Shared,
+    /// The syscall is over, but we hold the caller in a stop, so that its id cannot have passed on either.
+    pub held: bool,
 }
 
 impl Request<'_> {
@@ -66,7 +70,7 @@ impl Request<'_> {
 
     /// Whether the caller still waits, so that what was read through its id is its own. `ESRCH`: it is gone.
     pub fn still_waiting(&self) -> Result<(), Errno> {
-        let waits = sys::is_waiting(self.shared.listener.as_fd(), self.notification.id);
+        let waits = self.held || sys::is_waiting(self.shared.listener.as_fd(), self.notification.id);
         if waits { Ok(()) } else { Err(Errno::SRCH) }
     }
 
@@ -163,6 +167,11 @@ impl Request<'_> {
     /// The caller's root directory.
     pub fn root(&self) -> Result<Object, Errno> {
         self.place("root")
+    }
+
+    /// The program the caller runs.
+    pub fn program(&self) -> Result<Object, Errno> {
+        self.place("exe")
     }
 
     fn place(&self, name: &str) -> Result<Object, Errno> {

@@ -132,6 +132,7 @@ fn answer(shared: &Shared, notification: Notification) {
     let injected = match decide(shared, notification) {
         Ok(Reply::Value(value)) => Injected::Value(value),
         Ok(Reply::Continue) => Injected::Continue,
+        Ok(Reply::Answered) => return,
         Err(errno) => Injected::Errno(errno.raw_os_error()),
         Ok(Reply::Descriptor { fd, cloexec }) => {
             match sys::add_fd_and_respond(listener, id, fd.as_fd(), cloexec) {
@@ -148,7 +149,7 @@ fn answer(shared: &Shared, notification: Notification) {
 fn decide(shared: &Shared, notification: Notification) -> Answer {
     let known = if notification.arch == ARCH { row(notification.nr.cast_unsigned()) } else { None };
     let name = known.map_or("?", |row| row.name);
-    let request = Request { notification, name, shared };
+    let request = Request { notification, name, shared, held: false };
     let nothing = actions("-", Actions::empty());
     match known.map(|row| &row.does) {
         None => shared.judge.refuse_because(&request, nothing, "syscalls of another architecture are closed"),

@@ -26,20 +26,20 @@ pub use identity::{FileIds, assume, unshare_fs};
 pub use io::{
     CloneRange, Listing, clone_range, deduplicate, directory_entries, file_size_limit, take_pending,
 };
-pub use memory::{SharedWord, bytes_of, read_memory, write_memory};
+pub use memory::{Mapping, SharedWord, bytes_of, read_memory, write_memory};
 pub use notify::{
     Injected, Notification, add_fd, add_fd_and_respond, install_filter, is_waiting, receive, respond,
     set_no_new_privs, wake_on_same_cpu,
 };
 pub use process::{
-    Child, Forked, become_subreaper, become_undumpable, before_exec, exit, fork, pidfd_of_thread, reap,
-    share_files,
+    Child, Forked, become_subreaper, become_undumpable, before_exec, exit, fork, pidfd_of_thread,
+    share_files, wait_child,
 };
 pub use signals::{
     Signal, accept_interrupt, block_signals, interrupt, prepare_interrupt, set_signal_mask, signal_fd,
     signal_thread, take_signal,
 };
-pub use trace::{Traced, detach, stop_traced, trace_exec, wait_traced};
+pub use trace::{Traced, kill_traced, release, trace_exec, wait_traced};
 
 fn check(result: i64) -> Result<i64> {
     if result < 0 { Err(Error::last_os_error()) } else { Ok(result) }

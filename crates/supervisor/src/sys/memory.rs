@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory: that of other processes, read and written by address, and words shared by our own.
 
+use std::ffi::c_void;
 use std::io::{Error, Result};
 use std::mem::size_of_val;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -42,7 +44,6 @@ unsafe impl Sync for SharedWord {}
 impl SharedWord {
     /// A new word, 0.
     pub fn new() -> Result<SharedWord> {
-        const PAGE: usize = 4096;
         let prot = libc::PROT_READ | libc::PROT_WRITE;
         let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
         // SAFETY: a fresh anonymous mapping, page aligned and zeroed; it is never unmapped.
@@ -75,6 +76,33 @@ impl SharedWord {
             unsafe { libc::syscall(libc::SYS_futex, self.0, libc::FUTEX_WAIT, old, &raw const timeout) };
         }
         self.get()
+    }
+}
+
+/// A page of a file, mapped; never read.
+pub struct Mapping(*mut c_void);
+
+const PAGE: usize = 4096;
+
+impl Mapping {
+    /// Maps the first page of a file.
+    pub fn of(file: BorrowedFd<'_>) -> Result<Mapping> {
+        let flags = libc::MAP_PRIVATE;
+        // SAFETY: a new mapping at an address of the kernel's choice; `self` owns it.
+        let page = unsafe { libc::mmap(null_mut(), PAGE, libc::PROT_READ, flags, file.as_raw_fd(), 0) };
+        if page == libc::MAP_FAILED { Err(Error::last_os_error()) } else { Ok(Mapping(page)) }
+    }
+
+    /// Where it is.
+    pub fn address(&self) -> usize {
+        self.0.addr()
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: our own mapping, to which no reference was ever given out.
+        unsafe { libc::munmap(self.0, PAGE) };
     }
 }
 

@@ -16,7 +16,8 @@ pub struct Notification {
     pub id: u64,
     /// Thread id of the caller, in our pid namespace; 0 if it is not visible from there.
     pub tid: u32,
-    flags: u32,
+    /// Reserved.
+    pub flags: u32,
     /// Syscall number.
     pub nr: i32,
     /// `AUDIT_ARCH_*`.

@@ -4,6 +4,8 @@
 use std::io::{Error, ErrorKind, Result};
 use std::os::fd::OwnedFd;
 
+use rustix::process::Pid;
+
 use super::{check, owned, pid};
 
 /// A pidfd for one thread (kernel 6.9), or for the thread group leader `tgid` where threads cannot be named.
@@ -25,8 +27,8 @@ pub fn share_files(a: u32, b: u32) -> Result<bool> {
 
 /// Which side of a [`fork`] this is.
 pub enum Forked {
-    /// The parent, with the child's pid.
-    Parent(u32),
+    /// The parent, and who the child is.
+    Parent(Pid),
     /// The child.
     Child,
 }
@@ -41,7 +43,10 @@ pub fn fork() -> Result<Forked> {
     // SAFETY: single-threaded (checked above), so the child may go on as a normal process.
     match check(i64::from(unsafe { libc::fork() }))? {
         0 => Ok(Forked::Child),
-        child => Ok(Forked::Parent(u32::try_from(child).map_err(|_| Error::from(ErrorKind::InvalidData))?)),
+        child => {
+            let child = i32::try_from(child).ok().and_then(Pid::from_raw);
+            Ok(Forked::Parent(child.ok_or(ErrorKind::InvalidData)?))
+        }
     }
 }
 
@@ -74,14 +79,18 @@ pub enum Child {
     Stopped(u32, i32),
 }
 
-/// Takes one waiting change of a child of the calling thread, if there is any. Children that other
-/// threads trace are left to them.
-pub fn reap() -> Option<Child> {
+/// Waits for the next change of a child. `None`: there is no child.
+pub fn wait_child() -> Option<Child> {
     let mut status = 0;
-    let flags = libc::WNOHANG | libc::WUNTRACED | libc::__WNOTHREAD;
-    // SAFETY: `status` is live for the call.
-    let child =
-        u32::try_from(unsafe { libc::waitpid(-1, &raw mut status, flags) }).ok().filter(|pid| *pid != 0)?;
+    let child = loop {
+        // SAFETY: `status` is live for the call.
+        let result = unsafe { libc::waitpid(-1, &raw mut status, libc::WUNTRACED) };
+        match u32::try_from(result) {
+            Ok(child) => break child,
+            Err(_) if Error::last_os_error().kind() == ErrorKind::Interrupted => {}
+            Err(_) => return None,
+        }
+    };
     Some(if libc::WIFEXITED(status) {
         Child::Exited(child, libc::WEXITSTATUS(status))
     } else if libc::WIFSIGNALED(status) {
@@ -97,6 +106,6 @@ pub fn before_exec(
     prepare: impl FnMut() -> Result<()> + Send + Sync + 'static,
 ) {
     use std::os::unix::process::CommandExt;
-    // SAFETY: the callers (one, in `launch`) pass a closure that only makes raw system calls.
+    // SAFETY: the only caller, the reaper, passes a closure that only makes raw system calls.
     unsafe { command.pre_exec(prepare) };
 }

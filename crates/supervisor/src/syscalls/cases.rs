@@ -352,6 +352,7 @@ pub const EXECVE: &[Case] = &[
         q("inode_permission", EXEC.union(GET), REG),
         q("file_open", GET, REG),
         q("file_permission", READ, REG),
+        q("mmap_file", READ_EXEC, REG),
     ]),
 ];
 /// bind, to a UNIX socket address.

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The reaper: starts the command, and is the parent of all in the tree that lose theirs.
+//!
+//! It is a process of its own because the supervisor traces a thread over its exec: were the supervisor also
+//! the parent, the thread that waits for children would take the stops the tracing thread waits for.
+
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+use std::sync::Arc;
+
+use landlock::RulesetCreated;
+use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+
+use super::handshake::Handshake;
+use super::{Ended, Report, let_go, tell};
+use crate::sys::{self, Child};
+
+/// What the command is to be started with.
+pub struct Start {
+    /// The command.
+    pub command: Command,
+    /// The inner layer of the ptrace boundary.
+    pub layer: RulesetCreated,
+    /// The filter.
+    pub filter: Vec<libc::sock_filter>,
+    /// The signal mask the command is to have.
+    pub mask: libc::sigset_t,
+}
+
+/// The whole life of the reaper, which was forked by `supervisor`.
+pub fn run(start: Start, supervisor: Pid, handshake: Arc<Handshake>, reports: &UnixStream) {
+    // Until the command runs, all or nothing.
+    let with_us =
+        set_parent_process_death_signal(Some(Signal::KILL)).is_ok() && getppid() == Some(supervisor);
+    let started =
+        if with_us { spawn(start, Arc::clone(&handshake)) } else { Err(rustix::io::Errno::SRCH.into()) };
+    match started {
+        Ok(command) => {
+            tell(reports, &Report::Running(command));
+            reap(command, reports);
+        }
+        Err(error) => {
+            let said = match handshake.explain(&error) {
+                Ok(errno) => Report::Ended(Ended::NotStarted(errno)),
+                Err(why) => Report::Failed(why),
+            };
+            tell(reports, &said);
+            handshake.give_up();
+        }
+    }
+}
+
+/// Starts the command, confined before it runs anything, and lets go of all that it may share with us.
+fn spawn(start: Start, handshake: Arc<Handshake>) -> std::io::Result<u32> {
+    sys::become_subreaper()?;
+    let Start { mut command, layer, filter, mask } = start;
+    let mut layer = Some(layer);
+    sys::before_exec(&mut command, move || {
+        let layer = layer.take().ok_or_else(|| std::io::Error::from_raw_os_error(libc::EALREADY))?;
+        handshake.confine(layer, &filter)?;
+        sys::set_signal_mask(&mask)
+    });
+    let mut child = command.spawn()?;
+    // It runs: from here on the supervisor may die alone, and the tree meets errors instead of an answer.
+    match set_parent_process_death_signal(None).map_err(Into::into).and_then(|()| let_go()) {
+        Ok(()) => Ok(child.id()),
+        Err(error) => {
+            drop(child.kill());
+            Err(error)
+        }
+    }
+}
+
+/// Reaps the tree and reports on the command, until nothing is left.
+fn reap(command: u32, reports: &UnixStream) {
+    let mut reports = Some(reports);
+    while let Some(change) = sys::wait_child() {
+        let said = match change {
+            Child::Exited(pid, code) if pid == command => Report::Ended(Ended::Exited(code)),
+            Child::Killed(pid, signal) if pid == command => Report::Ended(Ended::Killed(signal)),
+            Child::Stopped(pid, signal) if pid == command => Report::Stopped(signal),
+            _ => continue,
+        };
+        if let Some(waiter) = reports {
+            tell(waiter, &said);
+        }
+        if matches!(said, Report::Ended(_)) {
+            reports = None;
+        }
+    }
+}
