@@ -76,6 +76,27 @@ pub fn link(request: &Request<'_>, parent: &Object, name: &CStr) -> Result<Link,
     }
 }
 
+/// What a pinned link says to the caller, where it says something else to us: `/proc/self` and its like.
+pub fn text(request: &Request<'_>, pinned: &Object) -> Result<Option<Vec<u8>>, Errno> {
+    if !is_proc(pinned) {
+        return Ok(None);
+    }
+    let path = pinned.path().ok_or(Errno::ACCESS)?;
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    if !matches!(name, b"self" | b"thread-self") {
+        return Ok(None);
+    }
+    let name = std::ffi::CString::new(name).map_err(|_| Errno::INVAL)?;
+    let proc = own_proc()?;
+    if path.parent() != Some(Path::new("/proc")) || pinned.stat().st_dev != proc.stat().st_dev {
+        return Err(Errno::ACCESS);
+    }
+    match link(request, &proc, &name)? {
+        Link::Text(text) => Ok(Some(text)),
+        Link::Jump(_) => Ok(None),
+    }
+}
+
 /// A path to the terminal that controls the caller. `ENXIO` if none does, or it cannot be named from here.
 pub fn terminal(request: &Request<'_>) -> Result<String, Errno> {
     use rustix::process::{Pid, getsid};

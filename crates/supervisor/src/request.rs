@@ -142,6 +142,13 @@ impl Request<'_> {
         Object::pin(self.file(number)?)
     }
 
+    /// The caller's open file `number`, pinned, for a syscall that takes no `O_PATH` descriptor: `EBADF`.
+    pub fn open_object(&self, number: u32) -> Result<Object, Errno> {
+        let object = self.object(number)?;
+        let is_path = rustix::fs::fcntl_getfl(&object)?.contains(OFlags::PATH);
+        if is_path { Err(Errno::BADF) } else { Ok(object) }
+    }
+
     /// A handle for the calling thread; before Linux 6.9 for its process, if that has the same descriptors.
     pub fn pidfd(&self) -> Result<OwnedFd, Errno> {
         let tid = self.notification.tid;
@@ -197,6 +204,13 @@ impl Request<'_> {
         self.status()?.file_ids().map(|ids| ids.uid).ok_or(Errno::IO)
     }
 
+    /// Whether the caller may do with `object` what only its owner may.
+    pub fn owns(&self, object: &Object) -> Result<bool, Errno> {
+        const CAP_FOWNER: u64 = 1 << 3;
+        let ids = self.status()?.file_ids().ok_or(Errno::IO)?;
+        Ok(ids.uid == object.stat().st_uid || ids.effective & CAP_FOWNER != 0)
+    }
+
     /// The caller's umask.
     pub fn umask(&self) -> Result<Mode, Errno> {
         let status = self.status()?;
@@ -232,7 +246,15 @@ impl Request<'_> {
         if !self.shared.identity_may_differ() {
             return act();
         }
-        let theirs = self.status()?.file_ids().ok_or(Errno::IO)?;
+        self.acting_as(self.status()?.file_ids().ok_or(Errno::IO)?, act)
+    }
+
+    /// Like [`Request::as_caller`], with the caller's real identity instead of the one for file access.
+    pub fn as_real_caller<T>(&self, act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        self.acting_as(self.status()?.real_ids().ok_or(Errno::IO)?, act)
+    }
+
+    fn acting_as<T>(&self, theirs: FileIds, act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
         let (ours, permitted) = &self.shared.ids;
         let same = (theirs.uid, theirs.gid, &theirs.groups) == (ours.uid, ours.gid, &ours.groups);
         if same && theirs.effective & permitted == ours.effective & permitted {
@@ -295,9 +317,21 @@ impl Status {
 
     /// The identity that file access is checked with.
     pub fn file_ids(&self) -> Option<FileIds> {
-        let fourth = |key| self.words(key)?.nth(3)?.parse().ok();
+        self.ids(3, self.bits("CapEff:")?)
+    }
+
+    /// The identity that `access` checks with: the real ids, and the capabilities a program of theirs would have.
+    pub fn real_ids(&self) -> Option<FileIds> {
+        let ids = self.ids(0, 0)?;
+        let effective = if ids.uid == 0 { self.bits("CapPrm:")? } else { 0 };
+        Some(FileIds { effective, ..ids })
+    }
+
+    /// The ids in one column, with these capabilities.
+    fn ids(&self, column: usize, effective: u64) -> Option<FileIds> {
+        let id = |key| self.words(key)?.nth(column)?.parse().ok();
         let groups = self.words("Groups:")?.map(|word| word.parse().ok()).collect::<Option<Vec<u32>>>()?;
-        Some(FileIds { uid: fourth("Uid:")?, gid: fourth("Gid:")?, groups, effective: self.bits("CapEff:")? })
+        Some(FileIds { uid: id("Uid:")?, gid: id("Gid:")?, groups, effective })
     }
 }
 

@@ -21,7 +21,10 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 use signals::empty_set;
 
-pub use files::{close, is_inheritable, shared_memory_mode, stat_of};
+pub use files::{
+    HANDLE_HEAD, close, file_attributes, handle_of, is_inheritable, null_is_an_empty_path,
+    set_file_attributes, shared_memory_mode, stat_of, statx_of, truncate,
+};
 pub use identity::{FileIds, assume, unshare_fs};
 pub use io::{
     CloneRange, Listing, clone_range, deduplicate, directory_entries, file_size_limit, take_pending,

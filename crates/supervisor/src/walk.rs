@@ -27,6 +27,13 @@ pub enum Last {
     Keep,
 }
 
+impl Last {
+    /// What `AT_*` flags say; without `AT_SYMLINK_NOFOLLOW` links are followed.
+    pub fn of(flags: u32) -> Last {
+        if flags & libc::AT_SYMLINK_NOFOLLOW.cast_unsigned() != 0 { Last::Keep } else { Last::Follow }
+    }
+}
+
 /// A name in a directory, and what it stands for now.
 #[derive(Debug)]
 pub struct Entry {
@@ -48,6 +55,18 @@ pub enum End {
     /// At an object without a name of its own: `/`, `.`, `..`, or what a link in `/proc` jumps to.
     Object(Object),
 }
+
+impl Entry {
+    /// The name as the path has it: with its slash, which the kernel has an opinion on.
+    pub fn written(&self) -> CString {
+        let slash: &[u8] = if self.slash { b"/" } else { b"" };
+        // Neither part holds a NUL.
+        CString::new([self.name.to_bytes(), slash].concat()).unwrap_or_default()
+    }
+}
+
+/// The caller's working directory, where a descriptor could stand.
+pub const HERE: u32 = libc::AT_FDCWD.cast_unsigned();
 
 const MAX_LINKS: usize = 40;
 const PIN: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
@@ -73,6 +92,16 @@ impl<'a> Walk<'a> {
         if path.is_empty() { Err(Errno::NOENT) } else { Walk::along(request, dirfd, path) }
     }
 
+    /// Like [`Walk::new`], and with `AT_EMPTY_PATH` in `flags` an empty path means `dirfd` itself.
+    pub fn at(request: &'a Request<'a>, dirfd: u32, address: u64, flags: u32) -> Result<Walk<'a>, Errno> {
+        let may_be_empty = flags & libc::AT_EMPTY_PATH.cast_unsigned() != 0;
+        let path = request.path(address)?;
+        if path.is_empty() && !may_be_empty {
+            return Err(Errno::NOENT);
+        }
+        Walk::along(request, dirfd, path)
+    }
+
     /// A walk along a path that is already a copy of ours.
     pub fn along(request: &'a Request<'a>, dirfd: u32, path: CString) -> Result<Walk<'a>, Errno> {
         let absolute = path.as_bytes().first() == Some(&b'/');
@@ -87,9 +116,25 @@ impl<'a> Walk<'a> {
         Ok(Walk { request, path, start })
     }
 
+    /// Whether the path is empty, so that the start itself is meant.
+    pub fn is_empty(&self) -> bool {
+        self.path.is_empty()
+    }
+
+    /// The last component of a path that ends in `/`, `.` or `..`.
+    pub fn fixed_name(&self) -> &'static CStr {
+        let mut components = self.path.to_bytes().split(|&byte| byte == b'/');
+        match components.rfind(|component| !component.is_empty()) {
+            None => c"/",
+            Some(b".") => c".",
+            Some(_) => c"..",
+        }
+    }
+
     /// The object the path leads to.
     pub fn object(&self, last: Last) -> Result<Object, Errno> {
         if self.is_plain()
+            && !self.path.is_empty()
             && let Some(found) = self.by_kernel(&self.path, last)?
         {
             return Ok(found);
@@ -171,6 +216,12 @@ impl<'a> Walk<'a> {
         let object = existing(&parent, &name)?;
         Ok(Some(Entry { parent, name, object, slash: end + 1 < bytes.len() }))
     }
+}
+
+/// The object a syscall names by descriptor, path and `AT_*` flags.
+pub fn object(request: &Request<'_>, dirfd: u32, address: u64, flags: u32) -> Result<Object, Errno> {
+    let walk = Walk::at(request, dirfd, address, flags)?;
+    request.as_caller(|| walk.object(Last::of(flags)))
 }
 
 /// What `name` stands for in `parent` now, links not followed.
@@ -312,11 +363,16 @@ fn our_root() -> Result<Object, Errno> {
 
 /// Same inode reached through the same mount.
 fn same_place(a: &Object, b: &Object) -> Result<bool, Errno> {
+    Ok(a.is(b) && same_mount(a, b)?)
+}
+
+/// Whether both were reached through the same mount.
+pub fn same_mount(a: &Object, b: &Object) -> Result<bool, Errno> {
     let mount = |object: &Object| {
         rustix::fs::statx(object.as_fd(), c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
             .map(|statx| statx.stx_mnt_id)
     };
-    Ok(a.is(b) && mount(a)? == mount(b)?)
+    Ok(mount(a)? == mount(b)?)
 }
 
 /// What the kernel checks before it follows a link: `fs.protected_symlinks` and mounts that forbid links.

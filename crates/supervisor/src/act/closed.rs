@@ -42,6 +42,4 @@ closed! {
     message_queue: "inode_permission", WRITE, "message queues are not supported under a rule that can deny an open";
     /// bpf(BPF_OBJ_PIN), bpf(BPF_OBJ_GET).
     bpf: "inode_permission", WRITE, "pinned BPF objects are opened by the kernel itself";
-    /// file_getattr, file_setattr.
-    file_attributes: "inode_file_setattr", WRITE, "not supported yet under a rule that can deny it";
 }

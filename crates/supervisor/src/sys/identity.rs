@@ -27,6 +27,8 @@ pub struct FileIds {
 /// Takes on `ids` for file access, on the calling thread only. Needs the capabilities to do so;
 /// on an error the thread may be half-way and must not act: end it.
 pub fn assume(ids: &FileIds, permitted: u64) -> Result<()> {
+    // The identity the thread has now may lack the capabilities to change it.
+    set_capabilities(permitted, permitted)?;
     // Raw calls: the C library's versions change every thread of the process.
     // SAFETY: `groups` is live for the call; the others take integers. setfsuid reports the old id, so ask again.
     unsafe {

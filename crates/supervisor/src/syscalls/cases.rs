@@ -192,10 +192,11 @@ pub const MKNOD: &[Case] = &[
 /// symlink.
 pub const SYMLINK: &[Case] =
     &[WALK, always(&[DIR_WRITE, q("inode_symlink", WRITE, DIR), q("inode_symlink", Actions::NEW, ABSENT)])];
-/// link.
+/// link; the source is checked as for reading and writing if the caller does not own it.
 pub const LINK: &[Case] = &[
     WALK,
     always(&[
+        q("inode_permission", READ_WRITE, REG),
         DIR_WRITE,
         q("inode_link", READ, ANY),
         q("inode_link", WRITE, DIR),
@@ -213,11 +214,12 @@ pub const UNLINK: &[Case] = &[
         q("inode_rmdir", Actions::REMOVE, DIR),
     ]),
 ];
-/// rename; with RENAME_EXCHANGE both sides are old and new.
+/// rename; with RENAME_EXCHANGE both sides are old and new. A directory that gets another parent is written to.
 pub const RENAME: &[Case] = &[
     WALK,
     always(&[
         DIR_WRITE,
+        q("inode_permission", WRITE, DIR),
         q("inode_rename", WRITE, DIR),
         q("inode_rename", Actions::REMOVE, ANY),
         q("inode_rename", Actions::NEW, ANY.or(ABSENT)),

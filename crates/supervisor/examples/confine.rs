@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `confine LOG RULE… -- COMMAND…`: runs a command under rules, for the tests. Denials go to LOG as JSON lines.
+//! Exits as the command does, 128 + n for signal n, 125 when no sandbox could be made.
+
+use std::error::Error;
+use std::fs::File;
+use std::process::{Command, ExitCode};
+
+use landlock_compiler::domain::Domain;
+use landlock_compiler::read::read_file;
+use landlock_compiler::verify::{Loader, verify};
+use landlock_supervisor::Ended;
+use landlock_supervisor::denial::Log;
+
+fn main() -> ExitCode {
+    match confine() {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            eprintln!("confine: {error}");
+            ExitCode::from(125)
+        }
+    }
+}
+
+fn confine() -> Result<u8, Box<dyn Error>> {
+    let mut args = std::env::args_os().skip(1);
+    let log = File::options().create(true).append(true).open(args.next().ok_or("no log named")?)?;
+    let mut rules = Vec::new();
+    for file in args.by_ref().take_while(|argument| argument != "--") {
+        for object in read_file(file.as_ref())? {
+            rules.push(verify(object, &Loader { cap_sys_admin: false })?);
+        }
+    }
+    let mut command = Command::new(args.next().ok_or("no command")?);
+    command.args(args);
+    Ok(match landlock_supervisor::run(Domain::prepended(rules), Log::json(log), command)? {
+        Ended::Exited(code) => u8::try_from(code)?,
+        Ended::Killed(signal) => 128 + u8::try_from(signal)?,
+        Ended::NotStarted(errno) => {
+            return Err(format!("not started: {}", std::io::Error::from_raw_os_error(errno)).into());
+        }
+    })
+}
