@@ -6,7 +6,7 @@
 //! call is interrupted, again and again until it has ended, so no wake-up can be lost.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::request::{Request, Status};
@@ -19,6 +19,7 @@ const PERIOD: Duration = Duration::from_millis(10);
 #[derive(Debug, Default)]
 pub struct Watch {
     entries: Mutex<Vec<Arc<Entry>>>,
+    somebody: Condvar,
 }
 
 #[derive(Debug)]
@@ -48,6 +49,7 @@ impl<'a> Blocked<'a> {
             due: AtomicBool::new(false),
         });
         watch.lock().push(Arc::clone(&entry));
+        watch.somebody.notify_one();
         Blocked { watch, entry }
     }
 
@@ -68,10 +70,16 @@ impl Watch {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn wait_for_somebody(&self) {
+        let entries = self.lock();
+        drop(self.somebody.wait_while(entries, |entries| entries.is_empty()));
+    }
+
     /// Interrupts whoever is due, for ever. The list stays locked while a thread is signalled, so that
     /// only registered threads are.
     pub fn run(shared: &Shared) -> ! {
         loop {
+            shared.watch.wait_for_somebody();
             std::thread::sleep(PERIOD);
             for entry in shared.watch.lock().iter() {
                 if entry.due.load(Ordering::Acquire) || wants_out(shared, entry) {

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landlock_compiler::abi::Actions;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
 use crate::filter::ARCH;
@@ -74,14 +75,15 @@ impl Shared {
     }
 }
 
-/// Starts serving in threads of their own.
+/// Starts serving in a thread of its own; it starts more as they are needed.
 pub fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
+    start_thread(shared)
+}
+
+/// Starts the thread that interrupts those that block for too long.
+pub fn start_watch(shared: &Arc<Shared>) -> std::io::Result<()> {
     let watched = Arc::clone(shared);
-    spawn("watch", move || Watch::run(&watched))?;
-    for _ in 0..SPARE {
-        start_thread(shared)?;
-    }
-    Ok(())
+    spawn("watch", move || Watch::run(&watched))
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
@@ -113,7 +115,12 @@ fn serve(shared: &Arc<Shared>) {
         std::process::abort();
     }
     loop {
-        let Ok(notification) = sys::receive(shared.listener.as_fd()) else { continue };
+        let Ok(notification) = sys::receive(shared.listener.as_fd()) else {
+            if is_over(shared) {
+                return;
+            }
+            continue;
+        };
         if shared.idle.fetch_sub(1, Ordering::AcqRel) == 1 {
             // Without another thread, a handler that blocks would block the tree; it still could not open it up.
             drop(start_thread(shared));
@@ -124,6 +131,13 @@ fn serve(shared: &Arc<Shared>) {
             return;
         }
     }
+}
+
+/// Whether the last confined thread is gone.
+fn is_over(shared: &Shared) -> bool {
+    let mut listener = [PollFd::new(&shared.listener, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut listener, Some(&now)).is_ok_and(|ready| ready != 0)
 }
 
 fn answer(shared: &Shared, notification: Notification) {

@@ -95,6 +95,10 @@ fn serve_command(
     let shared = Arc::new(Shared::new(confined.listener, judge, ids));
     serve::start(&shared).map_err(failed("cannot start a thread"))?;
     handshake.go();
+    // Off the command's way; without it a blocked call could not be ended, so it is all or nothing.
+    if serve::start_watch(&shared).is_err() {
+        std::process::abort();
+    }
     Ok(Some((confined.command, shared)))
 }
 
