@@ -76,10 +76,13 @@ pub struct Walk<'a> {
     request: &'a Request<'a>,
     path: CString,
     start: Start,
+    /// The caller's root directory, if it may not be ours. Pinned before we take the caller's identity on, which
+    /// may not be allowed to look at the caller.
+    root: Option<Object>,
 }
 
 enum Start {
-    /// At a directory of the caller's, with its root if it may not be ours.
+    /// At a directory of the caller's.
     At(Object),
     /// At our own root, which is the caller's.
     Root,
@@ -105,15 +108,16 @@ impl<'a> Walk<'a> {
     /// A walk along a path that is already a copy of ours.
     pub fn along(request: &'a Request<'a>, dirfd: u32, path: CString) -> Result<Walk<'a>, Errno> {
         let absolute = path.as_bytes().first() == Some(&b'/');
-        let start = match (absolute, request.shared.identity_may_differ()) {
-            (true, true) => Start::At(request.root()?),
-            (true, false) => {
+        let root = if request.shared.identity_may_differ() { Some(request.root()?) } else { None };
+        let start = match (absolute, &root) {
+            (true, Some(root)) => Start::At(root.try_clone()?),
+            (true, None) => {
                 request.still_waiting()?;
                 Start::Root
             }
             (false, _) => Start::At(request.start(dirfd)?),
         };
-        Ok(Walk { request, path, start })
+        Ok(Walk { request, path, start, root })
     }
 
     /// Whether the path is empty, so that the start itself is meant.
@@ -252,7 +256,7 @@ struct Steps<'a> {
 impl<'a> Steps<'a> {
     fn new(walk: &Walk<'a>) -> Result<Steps<'a>, Errno> {
         let request = walk.request;
-        let root = if request.shared.identity_may_differ() { request.root()? } else { our_root()? };
+        let root = walk.root.as_ref().map_or_else(our_root, Object::try_clone)?;
         let current = match &walk.start {
             Start::Root => root.try_clone()?,
             Start::At(start) => start.try_clone()?,

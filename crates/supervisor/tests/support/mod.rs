@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Running real programs, plain and confined, and comparing what a user could see.
+#![allow(dead_code, reason = "every test file uses its own part")]
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::Once;
+
+/// A folder of its own for one test.
+pub struct Bench {
+    dir: tempfile::TempDir,
+}
+
+/// What came of a command.
+#[derive(Debug)]
+pub struct Outcome {
+    /// Exit code; 128 + n for signal n.
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+    /// One for each line of the log.
+    pub denials: Vec<serde_json::Value>,
+}
+
+/// Denies executing and mapping regular files whose mode has the sticky bit.
+pub const NO_STICKY_PROGRAMS: &str = "
+.rule no_sticky_programs
+.event FS
+.license \"GPL\"
+    r2 = *(u64 *)(r1 + 24)
+    r0 = 0
+    if r2 & 1 goto executes
+    exit
+executes:
+    r1 = *(u64 *)(r1 + 16)
+    call handle_fs_get_mode
+    r0 &= 0xf200
+    if r0 == 0x8200 goto deny
+    r0 = 0
+    exit
+deny:
+    r0 = 1
+    exit
+";
+
+/// Denies nothing that exists, and yet everything that can be asked has to be asked: only the mode tells.
+pub const TRANSPARENT: &str = "
+.rule transparent
+.event FS
+.license \"GPL\"
+    r1 = *(u64 *)(r1 + 16)
+    call handle_fs_get_mode
+    if r0 == 0x8e53 goto deny
+    r0 = 0
+    exit
+deny:
+    r0 = 1
+    exit
+";
+
+impl Bench {
+    pub fn new() -> Bench {
+        Bench { dir: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Writes a file and sets its mode.
+    pub fn file(&self, name: &str, mode: u32, content: impl AsRef<[u8]>) -> PathBuf {
+        use std::os::unix::fs::PermissionsExt;
+        let path = self.path(name);
+        std::fs::write(&path, content).expect("write a file");
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("chmod");
+        path
+    }
+
+    /// A rule file.
+    pub fn rule(&self, name: &str, text: &str) -> PathBuf {
+        self.file(&format!("{name}.s"), 0o644, text)
+    }
+
+    /// Compiles `tests/probes/NAME.c`.
+    pub fn probe(&self, name: &str, options: &[&str]) -> PathBuf {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/probes").join(format!("{name}.c"));
+        let binary = self.path(name);
+        let cc = Command::new("cc")
+            .args(["-O1", "-Wall", "-pthread", "-o"])
+            .args([binary.as_os_str(), source.as_os_str()])
+            .args(options)
+            .output()
+            .expect("the tests need a C compiler, cc");
+        assert!(cc.status.success(), "{}", String::from_utf8_lossy(&cc.stderr));
+        binary
+    }
+
+    /// A command in the folder, without a sandbox.
+    pub fn plain(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// The same command with rules in force.
+    pub fn confined(&self, rules: &[&Path], program: impl AsRef<OsStr>) -> Command {
+        let mut command = self.plain(driver());
+        command.arg(self.log()).args(rules).arg("--").arg(program);
+        command
+    }
+
+    /// Runs a command to its end.
+    pub fn run(&self, command: &mut Command) -> Outcome {
+        drop(std::fs::remove_file(self.log()));
+        let output = command.output().expect("start a command");
+        self.outcome(output)
+    }
+
+    fn outcome(&self, output: Output) -> Outcome {
+        use std::os::unix::process::ExitStatusExt;
+        let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
+        Outcome {
+            code: output.status.code().or(output.status.signal().map(|signal| 128 + signal)).expect("an end"),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+            denials: self.denials(),
+        }
+    }
+
+    /// What has been refused so far.
+    pub fn denials(&self) -> Vec<serde_json::Value> {
+        let log = std::fs::read_to_string(self.log()).unwrap_or_default();
+        log.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
+    }
+
+    fn log(&self) -> PathBuf {
+        self.path("log")
+    }
+}
+
+/// `examples/confine.rs`. Cargo builds it with all tests, but not with one alone, so it is made sure of here.
+fn driver() -> PathBuf {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--example", "confine", "--profile", profile])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status();
+        assert!(built.is_ok_and(|status| status.success()), "cannot build the example `confine`");
+    });
+    let test = std::env::current_exe().expect("our own path");
+    test.parent().and_then(Path::parent).expect("a target folder").join("examples/confine")
+}
