@@ -20,6 +20,8 @@ pub struct Handshake {
     pid: SharedWord,
     /// The number of its listener, plus one; then [`TAKEN`] or [`GIVEN_UP`].
     listener: SharedWord,
+    /// The errno that kept it from running; 0 for none.
+    failure: SharedWord,
 }
 
 const TAKEN: u32 = u32::MAX;
@@ -38,7 +40,12 @@ pub struct Confined {
 impl Handshake {
     /// Nothing has happened yet.
     pub fn new() -> std::io::Result<Handshake> {
-        Ok(Handshake { stage: SharedWord::new()?, pid: SharedWord::new()?, listener: SharedWord::new()? })
+        Ok(Handshake {
+            stage: SharedWord::new()?,
+            pid: SharedWord::new()?,
+            listener: SharedWord::new()?,
+            failure: SharedWord::new()?,
+        })
     }
 
     /// Confines the calling process, which is between fork and exec, and returns once it is served.
@@ -69,6 +76,17 @@ impl Handshake {
         // Held by nobody but the supervisor: if it dies, the kernel fails what would wait for it.
         sys::close(listener);
         Ok(())
+    }
+
+    /// The command could not be executed.
+    pub fn failed(&self, error: &std::io::Error) {
+        self.failure.set(error.raw_os_error().unwrap_or(libc::EIO).cast_unsigned());
+    }
+
+    /// Why it could not, if so.
+    pub fn failure(&self) -> Option<std::io::Error> {
+        let errno = self.failure.get();
+        (errno != 0).then(|| std::io::Error::from_raw_os_error(errno.cast_signed()))
     }
 
     /// Waits for the command's listener and takes it over. `None`: there will be none.

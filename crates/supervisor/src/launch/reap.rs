@@ -4,16 +4,20 @@
 //! It is a process of its own because the supervisor traces a thread over its exec: were the supervisor also
 //! the parent, the thread that waits for children would take the stops the tracing thread waits for.
 
+use std::io::Read;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 use std::sync::Arc;
 
 use landlock::RulesetCreated;
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getppid, kill_process, set_parent_process_death_signal, waitpid,
+};
 
 use super::handshake::Handshake;
 use super::{Ended, Report, let_go, tell};
-use crate::sys::{self, Child};
+use crate::sys::{self, Child, Forked};
 
 /// What the command is to be started with.
 pub struct Start {
@@ -32,8 +36,7 @@ pub fn run(start: Start, supervisor: Pid, handshake: Arc<Handshake>, reports: &U
     // Until the command runs, all or nothing.
     let with_us =
         set_parent_process_death_signal(Some(Signal::KILL)).is_ok() && getppid() == Some(supervisor);
-    let started =
-        if with_us { spawn(start, Arc::clone(&handshake)) } else { Err(rustix::io::Errno::SRCH.into()) };
+    let started = if with_us { spawn(start, &handshake) } else { Err(rustix::io::Errno::SRCH.into()) };
     match started {
         Ok(command) => {
             tell(reports, &Report::Running(command));
@@ -51,22 +54,47 @@ pub fn run(start: Start, supervisor: Pid, handshake: Arc<Handshake>, reports: &U
 }
 
 /// Starts the command, confined before it runs anything, and lets go of all that it may share with us.
-fn spawn(start: Start, handshake: Arc<Handshake>) -> std::io::Result<u32> {
+fn spawn(start: Start, handshake: &Arc<Handshake>) -> std::io::Result<u32> {
     sys::become_subreaper()?;
     let Start { mut command, layer, filter, mask } = start;
     let mut layer = Some(layer);
+    let theirs = Arc::clone(handshake);
     sys::before_exec(&mut command, move || {
         let layer = layer.take().ok_or_else(|| std::io::Error::from_raw_os_error(libc::EALREADY))?;
-        handshake.confine(layer, &filter)?;
+        theirs.confine(layer, &filter)?;
         sys::set_signal_mask(&mask)
     });
-    let mut child = command.spawn()?;
+    let child = exec_in_child(&mut command, handshake)?;
     // It runs: from here on the supervisor may die alone, and the tree meets errors instead of an answer.
     match set_parent_process_death_signal(None).map_err(Into::into).and_then(|()| let_go()) {
-        Ok(()) => Ok(child.id()),
+        Ok(()) => Ok(child.as_raw_nonzero().get().cast_unsigned()),
         Err(error) => {
-            drop(child.kill());
+            let _ = kill_process(child, Signal::KILL);
             Err(error)
+        }
+    }
+}
+
+/// Starts the command; returns when it has been executed, or has failed to. A failure comes by way of the
+/// handshake: the rules may forbid the child to write to a pipe, as [`Command::spawn`] would have it do.
+fn exec_in_child(command: &mut Command, handshake: &Handshake) -> std::io::Result<Pid> {
+    let (mut executed, held_until_then) = std::io::pipe()?;
+    match sys::fork()? {
+        Forked::Child => {
+            drop(executed);
+            handshake.failed(&command.exec());
+            sys::exit(1)
+        }
+        Forked::Parent(child) => {
+            drop(held_until_then);
+            executed.read_to_end(&mut Vec::new())?;
+            match handshake.failure() {
+                None => Ok(child),
+                Some(error) => {
+                    let _ = waitpid(Some(child), WaitOptions::empty());
+                    Err(error)
+                }
+            }
         }
     }
 }
