@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use landlock_compiler::lint::lint;
 use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::Problems;
 
 use crate::{FAILED, load, speak};
 
@@ -23,34 +23,21 @@ pub struct Args {
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let mut all_accepted = true;
-    for file in load::load(&args.files, &load::ANY) {
-        match file.rules {
-            Ok(verdicts) => {
-                for verdict in verdicts {
-                    all_accepted &= report(&file.path, verdict)?;
+    for (path, rule) in load::load(&args.files, &load::ANY) {
+        match rule {
+            Ok(rule) => {
+                speak::result(&format!("{}\n", accepted(path, &rule)))?;
+                for warning in lint(&rule) {
+                    speak::notice(&format!("{}: rule {}: warning: {warning}", path.display(), rule.name()));
                 }
             }
-            Err(error) => {
+            Err(message) => {
                 all_accepted = false;
-                speak::notice(&error);
+                speak::notice(&message);
             }
         }
     }
     Ok(if all_accepted { ExitCode::SUCCESS } else { FAILED.into() })
-}
-
-/// Whether the rule is accepted.
-fn report(path: &Path, verdict: Result<Rule, Problems>) -> anyhow::Result<bool> {
-    match verdict {
-        Ok(rule) => {
-            speak::result(&format!("{}\n", accepted(path, &rule)))?;
-            Ok(true)
-        }
-        Err(problems) => {
-            speak::notice(&load::refusal(path, &problems));
-            Ok(false)
-        }
-    }
 }
 
 fn accepted(path: &Path, rule: &Rule) -> String {

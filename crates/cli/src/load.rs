@@ -4,58 +4,42 @@
 use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use landlock_compiler::read::{FileError, read_file};
+use landlock_compiler::object::RuleObject;
+use landlock_compiler::read::read_file;
 use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::{Loader, Problems, verify};
+use landlock_compiler::verify::{Loader, verify};
 use rustix::thread::{CapabilitySet, capabilities};
 
-/// What one file holds.
-pub struct Loaded {
-    /// The file.
-    pub path: PathBuf,
-    /// Its rules in file order, each as the verifier judged it; or why it cannot be read.
-    pub rules: Result<Vec<Result<Rule, Problems>>, FileError>,
-}
+use crate::speak;
 
-/// Reads and verifies each file, for somebody who may load what `loader` may.
+/// The rules of each file in order, as the verifier judges them for `loader`; a file that cannot be read
+/// counts as one refused rule. What is wrong is a message that names the file.
 pub fn load<'a>(
-    files: impl IntoIterator<Item = &'a PathBuf>,
+    files: &'a [PathBuf],
     loader: &Loader,
-) -> impl Iterator<Item = Loaded> {
-    let load = |path: &PathBuf| Loaded {
-        path: path.clone(),
-        rules: read_file(path)
-            .map(|objects| objects.into_iter().map(|object| verify(object, loader)).collect()),
-    };
-    files.into_iter().map(load)
+) -> impl Iterator<Item = (&'a Path, Result<Rule, String>)> {
+    files.iter().flat_map(|path| {
+        let judged = match read_file(path) {
+            Ok(objects) => objects.into_iter().map(|object| judge(path, object, loader)).collect(),
+            Err(error) => vec![Err(error.to_string())],
+        };
+        judged.into_iter().map(move |rule| (path.as_path(), rule))
+    })
 }
 
-/// Every rule of the files, in order.
-///
-/// # Errors
-/// One message for each file that cannot be read and each rule that is refused.
-pub fn every_rule(files: &[PathBuf], loader: &Loader) -> Result<Vec<Rule>, Vec<String>> {
-    let mut rules = Vec::new();
-    let mut messages = Vec::new();
-    for file in load(files, loader) {
-        match file.rules {
-            Err(error) => messages.push(error.to_string()),
-            Ok(verdicts) => {
-                for verdict in verdicts {
-                    match verdict {
-                        Ok(rule) => rules.push(rule),
-                        Err(problems) => messages.push(refusal(&file.path, &problems)),
-                    }
-                }
-            }
-        }
+fn judge(path: &Path, object: RuleObject, loader: &Loader) -> Result<Rule, String> {
+    verify(object, loader).map_err(|problems| format!("{}: {problems}", path.display()))
+}
+
+/// Every rule of the files, in order. `None` if anything is wrong with any of them, after telling
+/// everything that is.
+pub fn every_rule_or_tell(files: &[PathBuf], loader: &Loader) -> Option<Vec<Rule>> {
+    let (accepted, refused): (Vec<_>, Vec<_>) =
+        load(files, loader).map(|(_, rule)| rule).partition(Result::is_ok);
+    for message in refused.iter().filter_map(|rule| rule.as_ref().err()) {
+        speak::notice(message);
     }
-    if messages.is_empty() { Ok(rules) } else { Err(messages) }
-}
-
-/// Everything wrong with one rule of a file.
-pub fn refusal(path: &Path, problems: &Problems) -> String {
-    format!("{}: {problems}", path.display())
+    refused.is_empty().then(|| accepted.into_iter().flatten().collect())
 }
 
 /// A loader that may load any rule: for questions about rules, not for enforcing them.

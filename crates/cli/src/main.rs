@@ -7,8 +7,10 @@
 
 mod build;
 mod check;
+mod explain;
 mod load;
 mod run;
+mod simulate;
 mod speak;
 mod status;
 
@@ -19,7 +21,7 @@ use clap::{Parser, Subcommand};
 
 /// Security rules as small eBPF programs, enforced on commands.
 #[derive(Parser)]
-#[command(version, max_term_width = 100)]
+#[command(name = "landlock", version, max_term_width = 100)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -29,12 +31,16 @@ struct Cli {
 enum Command {
     Build(build::Args),
     Check(check::Args),
+    Explain(explain::Args),
+    Simulate(simulate::Args),
     Run(run::Args),
     Status(status::Args),
 }
 
 /// Something went wrong, or a rule was refused.
 const FAILED: u8 = 1;
+/// The command line makes no sense.
+const MISUSED: u8 = 2;
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -45,6 +51,8 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Build(args) => build::execute(&args),
         Command::Check(args) => check::execute(&args),
+        Command::Explain(args) => explain::execute(&args),
+        Command::Simulate(args) => simulate::execute(&args),
         Command::Run(args) => run::execute(&args),
         Command::Status(args) => status::execute(&args),
     };
@@ -61,6 +69,6 @@ fn misused(message: &clap::Error) -> ExitCode {
     match message.exit_code() {
         0 => ExitCode::SUCCESS,
         _ if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("run")) => run::NOTHING_RAN.into(),
-        code => u8::try_from(code).unwrap_or(FAILED).into(),
+        _ => MISUSED.into(),
     }
 }

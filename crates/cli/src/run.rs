@@ -94,7 +94,8 @@ impl Target {
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let target = Target::choose(args.target)?;
-    let Some(domain) = read_domain(&args.rules) else { return Ok(NOTHING_RAN.into()) };
+    let rules = load::every_rule_or_tell(&args.rules, &load::ourselves());
+    let Some(domain) = rules.map(Domain::prepended) else { bail!("nothing was run") };
     let to_people = args.log.as_deref() == Some(Path::new("-"));
     let log = args.log.as_deref().map_or(Ok(Log::none()), open_log)?;
     let (program, arguments) = args.command.split_first().context("no command")?;
@@ -116,20 +117,6 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
                 speak::notice(&format!("cannot execute {}: {why}", program.display()));
             }
             Ok(code(&ended))
-        }
-    }
-}
-
-/// The rules in force, or nothing after telling why not.
-fn read_domain(files: &[PathBuf]) -> Option<Domain> {
-    match load::every_rule(files, &load::ourselves()) {
-        Ok(rules) => Some(Domain::prepended(rules)),
-        Err(messages) => {
-            for message in messages {
-                speak::notice(&message);
-            }
-            speak::notice(&"nothing was run");
-            None
         }
     }
 }

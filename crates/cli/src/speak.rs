@@ -6,6 +6,7 @@ use std::fmt::Display;
 use std::io::{ErrorKind, Write};
 
 use anyhow::Context;
+use serde::Serialize;
 
 /// Prints the result of a command.
 ///
@@ -17,6 +18,14 @@ pub fn result(text: &str) -> anyhow::Result<()> {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.context("cannot write to standard output"),
     }
+}
+
+/// A value for programs.
+///
+/// # Errors
+/// It has no JSON form; none of ours.
+pub fn json(value: &impl Serialize) -> anyhow::Result<String> {
+    Ok(serde_json::to_string_pretty(value)? + "\n")
 }
 
 /// Tells about an error and its causes.

@@ -54,7 +54,7 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         },
         supervisor: Supervisor { verdict: report.verdict().clone(), checks: report },
     };
-    let text = if args.json { serde_json::to_string_pretty(&status)? + "\n" } else { status.text() };
+    let text = if args.json { speak::json(&status)? } else { status.text() };
     speak::result(&text)?;
     Ok(if works { ExitCode::SUCCESS } else { FAILED.into() })
 }
