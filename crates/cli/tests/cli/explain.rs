@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `landlock explain`.
+
+use crate::support::{Folder, all_shipped, shipped};
+
+#[test]
+fn the_shipped_rules_mean_what_the_golden_pages_say() {
+    let folder = Folder::new();
+    for rule in all_shipped() {
+        let ran = folder.landlock(["explain", rule.to_str().unwrap()]).exits(0).quiet();
+        let name = rule.file_stem().unwrap().to_string_lossy().into_owned();
+        insta::assert_snapshot!(name, ran.stdout());
+    }
+}
+
+#[test]
+fn rules_are_explained_together() {
+    let folder = Folder::new();
+    let (write, get) = (shipped("deny-write.c"), shipped("deny-get.c"));
+    let ran = folder.landlock(["explain", write.to_str().unwrap(), get.to_str().unwrap()]).exits(0);
+    assert!(ran.stdout().starts_with("rule deny-get, event FS\nrule deny-write, event FS\n"), "{ran}");
+}
+
+#[test]
+fn programs_get_json() {
+    let folder = Folder::new();
+    let ran = folder.landlock(["explain", "--json", shipped("no-tiocsti.c").to_str().unwrap()]).exits(0);
+    let page: serde_json::Value =
+        serde_json::from_str(&ran.stdout()).unwrap_or_else(|e| panic!("{e}: {ran}"));
+    let operations = page["operations"].as_array().unwrap();
+    let ioctl = operations.iter().find(|operation| operation["operation"] == "ioctl").unwrap();
+    assert_eq!(ioctl["reply"], "allowed");
+    let denied: Vec<_> = ioctl["commands"].as_array().unwrap().iter().map(|one| &one["name"]).collect();
+    assert_eq!(denied, ["TIOCSTI", "TIOCLINUX"]);
+}
+
+#[test]
+fn a_rule_that_is_refused_is_not_explained() {
+    let folder = Folder::new();
+    folder.write("bad.s", ".rule bad\n.event FS\n.license \"GPL\"\n exit\n");
+    folder.landlock(["explain", "bad.s"]).exits(1).prints("").complains("rule bad: refused");
+    folder.landlock(["explain"]).exits(2);
+}

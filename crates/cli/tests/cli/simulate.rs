@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `landlock simulate`.
+
+use crate::support::{Folder, Ran, shipped};
+
+fn simulate(rule: &str, arguments: &[&str]) -> Ran {
+    let rule = shipped(rule);
+    let all = ["simulate", rule.to_str().unwrap()].into_iter().chain(arguments.iter().copied());
+    Folder::new().landlock(all)
+}
+
+#[test]
+fn the_deciding_rule_instruction_and_line_are_named() {
+    simulate("read-only.c", &["--event", "FS", "--action", "WRITE"])
+        .exits(0)
+        .quiet()
+        .says("denied by rule read-only\n")
+        .says("rules/read-only.c:24: return !(S_ISCHR(mode) || S_ISFIFO(mode));\n")
+        .says("by the exit at instruction 17, ");
+}
+
+#[test]
+fn the_mode_decides_and_is_a_regular_file_s_unless_given() {
+    let write = ["--event", "FS", "--action", "WRITE"];
+    let with = |more: &[&str]| simulate("read-only.c", &[&write, more].concat());
+    with(&["--mode", "0100600"]).exits(0).says("denied");
+    with(&["--mode", "020666"]).exits(0).says("allowed\n");
+    with(&["--mode", "010600"]).exits(0).says("allowed\n");
+    with(&["--no-object"]).exits(0).says("denied");
+}
+
+#[test]
+fn actions_are_a_set() {
+    let with = |action| simulate("deny-file-creation.c", &["--event", "fs", "--action", action]);
+    with("READ,new").exits(0).says("denied");
+    with("READ,WRITE").exits(0).says("allowed\n");
+    with("none").exits(0).says("allowed\n");
+}
+
+#[test]
+fn sub_events_take_a_command() {
+    let with = |command| {
+        let ran = simulate("no-tiocsti.c", &["--event", "FS_IOCTL", "--command", command, "--json"]).exits(0);
+        let answer: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
+        assert_eq!(answer["event"], "FS_IOCTL");
+        assert_eq!(answer["asked"][0]["name"], "no-tiocsti");
+        answer["denied"].as_bool().unwrap()
+    };
+    assert!(with("0x5412"));
+    assert!(!with("0x5413"));
+    assert!(with("21522"));
+}
+
+#[test]
+fn what_a_debug_rule_traces_is_shown() {
+    let ran = simulate("landlock1.c", &["--event", "FS", "--action", "WRITE"]);
+    ran.exits(0).says("tracing: landlock1: access denied");
+}
+
+#[test]
+fn the_last_rule_is_asked_first() {
+    let folder = Folder::new();
+    let (old, new) = (shipped("deny-write.c"), shipped("read-only.c"));
+    let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
+    let question = ["--event", "FS", "--action", "WRITE", "--mode"];
+    let ask = |mode| folder.landlock(["simulate", old, new].iter().chain(&question).chain(&[mode]));
+    ask("0100644").exits(0).says("denied by rule read-only\n").says("  rule 0 (read-only) denies\n");
+    ask("020666").exits(0).says("  rule 0 (read-only) allows\n").says("  rule 1 (deny-write) denies\n");
+}
+
+#[test]
+fn a_question_that_no_rule_is_asked_is_told() {
+    let ran = simulate("read-only.c", &["--event", "FS_LOCK", "--command", "1"]);
+    ran.exits(0).prints("allowed: no rule has event FS_LOCK\n");
+}
+
+#[test]
+fn questions_that_make_no_sense_are_mistakes() {
+    let misused = |arguments: &[&str], why: &str| {
+        simulate("read-only.c", arguments).exits(2).prints("").complains(why);
+    };
+    misused(&["--event", "FS"], "--action");
+    misused(&["--event", "NET", "--action", "WRITE"], "events are FS, FS_IOCTL, FS_LOCK, FS_FCNTL");
+    misused(&["--event", "FS", "--action", "wite"], "actions are EXEC, WRITE");
+    misused(&["--event", "FS", "--command", "1"], "event FS takes --action");
+    misused(&["--event", "FS_LOCK", "--action", "LOCK"], "this event takes --command");
+    misused(&["--event", "FS", "--action", "READ", "--mode", "9"], "invalid digit");
+    misused(&["--event", "FS", "--action", "READ", "--mode", "7777777"], "a mode is at most 177777");
+    misused(&["--event", "FS", "--action", "READ", "--mode", "644", "--no-object"], "--no-object");
+    misused(&["--event", "FS_LOCK", "--command", "4294967296"], "too large");
+}
+
+#[test]
+fn a_rule_that_is_refused_gives_no_answer() {
+    let folder = Folder::new();
+    folder.write("bad.s", ".rule bad\n.event FS\n.license \"GPL\"\n exit\n");
+    let ran = folder.landlock(["simulate", "bad.s", "--event", "FS", "--action", "READ"]);
+    ran.exits(1).prints("").complains("rule bad: refused");
+}
