@@ -168,26 +168,45 @@ impl Bench {
         for step in [vec!["init", "-q"], vec!["add", "."], vec!["commit", "-q", "-m", "all"]] {
             succeed(Command::new("git").args(name).args(step).current_dir(&repository))?;
         }
-        self.workload("git status, 1000 files", &words(&["git", "status", "--short"]), &repository)
+        self.workload(
+            "git status, 1000 files",
+            "read-only",
+            &words(&["git", "status", "--short"]),
+            &repository,
+        )
     }
 
-    /// The sample rule forbids writing files, so the compiler's output goes to a pipe.
+    /// The sample rule forbids writing files, so the compiler's output goes to a pipe. A whole build is
+    /// measured under a rule that lets it write.
     fn rust(&self) -> Result<()> {
-        let source = self.file("crate.rs");
+        let package = self.file("package");
+        std::fs::create_dir_all(package.join("src"))?;
+        std::fs::write(
+            package.join("Cargo.toml"),
+            "[package]\nname = \"bench\"\nedition = \"2024\"\n[workspace]\n",
+        )?;
         let functions = (0..400).map(|n| {
             format!("pub fn f{n}(v: &[u64]) -> Vec<String> {{ v.iter().map(|x| format!(\"{{:?}}\", x + {n})).collect() }}\n")
         });
-        std::fs::write(&source, functions.collect::<String>())?;
-        let compile = ["rustc", "--crate-type=lib", "--emit=asm=-", "-Copt-level=0"];
-        let words: Vec<OsString> = words(&compile).into_iter().chain([source.into()]).collect();
-        self.workload("rustc, 400 functions", &words, self.folder.path())
+        std::fs::write(
+            package.join("src/main.rs"),
+            functions.chain(["fn main() {}\n".to_owned()]).collect::<String>(),
+        )?;
+        let compile = words(&["rustc", "--crate-type=bin", "--emit=dep-info=-", "-Awarnings", "src/main.rs"]);
+        self.workload("rustc as far as it gets without writing", "read-only", &compile, &package)?;
+        let build = words(&[
+            "sh",
+            "-c",
+            "touch src/main.rs && RUSTFLAGS=-Awarnings exec cargo build --quiet --offline",
+        ]);
+        self.workload("cargo build, every open for writing decided", "decide-writes", &build, &package)
     }
 
-    fn workload(&self, title: &str, words: &[OsString], folder: &Path) -> Result<()> {
+    fn workload(&self, title: &str, rule: &str, words: &[OsString], folder: &Path) -> Result<()> {
         println!("{title}, milliseconds, {} rounds", self.rounds);
-        let samples = paired(self.rounds, &[words, &self.under("read-only", words)], folder)?;
+        let samples = paired(self.rounds, &[words, &self.under(rule, words)], folder)?;
         samples[0].print("native", 1e3);
-        samples[1].print("under read-only", 1e3);
+        samples[1].print(&format!("under {rule}"), 1e3);
         println!("  ratio pair by pair: {}\n", ratio(&samples[1], &samples[0]));
         Ok(())
     }
