@@ -106,11 +106,12 @@ pub enum Command {
     LinkCreate = 28,
     LinkGetFdById = 30,
     LinkGetNextId = 31,
+    IterCreate = 33,
 }
 
 #[cfg(test)]
 impl Command {
-    pub(crate) const ALL: [Command; 19] = {
+    pub(crate) const ALL: [Command; 20] = {
         use Command::*;
         [
             MapCreate,
@@ -132,6 +133,7 @@ impl Command {
             LinkCreate,
             LinkGetFdById,
             LinkGetNextId,
+            IterCreate,
         ]
     };
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Links: a program's attachment. It lasts as long as a descriptor or a pin holds the link.
 
+use std::fs::File;
+use std::io::Read;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::io::Errno;
@@ -8,8 +10,9 @@ use rustix::io::Errno;
 use crate::btf::TypeId;
 use crate::error::{Command, Error, Result};
 use crate::object::Kind;
-use crate::program::Program;
-use crate::{pin, sys};
+use crate::pin::Folder;
+use crate::program::{Program, ProgramKind};
+use crate::sys;
 
 /// An attached program.
 #[derive(Debug)]
@@ -29,9 +32,10 @@ pub struct LinkInfo {
 }
 
 impl Link {
-    /// Attaches a program to what it was loaded for: from here on it runs.
-    pub fn attach(program: &Program) -> Result<Link> {
-        match sys::link_create(program.as_fd(), program.kind().attach_type()) {
+    /// Attaches a program to what it was loaded for, which is of this kind (else EINVAL): from here on it
+    /// runs.
+    pub fn attach(program: &Program, kind: ProgramKind) -> Result<Link> {
+        match sys::link_create(program.as_fd(), kind.attach_type()) {
             Ok(fd) => Ok(Link { fd }),
             Err(errno) => {
                 let object = match program.info() {
@@ -55,8 +59,20 @@ impl Link {
     }
 
     /// Opens a pinned link.
-    pub fn from_pin(folder: BorrowedFd<'_>, name: &str) -> Result<Link> {
-        Ok(Link { fd: Kind::Link.check(pin::get(folder, name)?, &format!("pin {name}"))? })
+    pub fn from_pin(folder: &Folder, name: &str) -> Result<Link> {
+        Ok(Link { fd: Kind::Link.check(folder.get(name)?, &format!("pin {name}"))? })
+    }
+
+    /// Runs an attached program of kind [`ProgramKind::Iterator`] once over all there is,
+    /// and gives what it wrote.
+    pub fn iterate(&self) -> Result<Vec<u8>> {
+        let command = Command::IterCreate;
+        let refused = |errno| Error::Refused { command, object: "a link".to_owned(), errno };
+        let fd = sys::iter_create(self.as_fd()).map_err(refused)?;
+        let mut written = Vec::new();
+        let read = File::from(fd).read_to_end(&mut written);
+        read.map_err(|error| Error::File { path: "an iterator".to_owned(), error })?;
+        Ok(written)
     }
 }
 

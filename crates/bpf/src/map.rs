@@ -14,8 +14,9 @@ use rustix::io::Errno;
 use crate::btf::{LoadedBtf, TypeId};
 use crate::error::{Command, Error, Result};
 use crate::object::{self, Kind};
+use crate::pin::Folder;
 use crate::program::Program;
-use crate::{pin, sys};
+use crate::sys;
 
 /// What a map is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,9 +194,9 @@ impl Map {
     }
 
     /// Opens a pinned map.
-    pub fn from_pin(folder: BorrowedFd<'_>, name: &str) -> Result<Map> {
+    pub fn from_pin(folder: &Folder, name: &str) -> Result<Map> {
         let origin = format!("pin {name}");
-        Map::from_map_fd(Kind::Map.check(pin::get(folder, name)?, &origin)?, &origin)
+        Map::from_map_fd(Kind::Map.check(folder.get(name)?, &origin)?, &origin)
     }
 
     /// `fd` is a map.

@@ -58,11 +58,12 @@ fn lsm_list_has_bpf(list: &str) -> Answer {
 }
 
 /// Whether this process may load programs of a kind: tried with one that allows everything, at
-/// `file_open`, and is never attached.
+/// `file_open` or over tasks, and is never attached.
 pub fn can_load(kind: ProgramKind, btf: &Btf) -> Answer {
     let function = match kind {
         ProgramKind::Lsm => "bpf_lsm_file_open",
         ProgramKind::ModifyReturn => "security_file_open",
+        ProgramKind::Iterator => "bpf_iter_task",
     };
     let attach_to = match btf.function(function) {
         Ok(function) => function.id,

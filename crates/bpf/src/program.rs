@@ -10,7 +10,8 @@ use rustix::io::Errno;
 use crate::btf::TypeId;
 use crate::error::{Command, Error, Result};
 use crate::object::{self, Kind};
-use crate::{pin, sys};
+use crate::pin::Folder;
+use crate::sys;
 
 /// First and last size of the buffer for the verifier's log, in bytes. The last is the kernel's limit.
 const LOG_SIZE: usize = 1 << 18;
@@ -24,6 +25,8 @@ pub enum ProgramKind {
     /// Runs before a function and may replace its result, `BPF_MODIFY_RETURN`; for hooks, attaches to
     /// `security_<hook>`.
     ModifyReturn,
+    /// Runs over all objects of a sort when asked to, `BPF_TRACE_ITER`; attaches to `bpf_iter_<sort>`.
+    Iterator,
 }
 
 impl ProgramKind {
@@ -31,11 +34,12 @@ impl ProgramKind {
     const BPF_PROG_TYPE_LSM: u32 = 29;
     const BPF_MODIFY_RETURN: u32 = 26;
     const BPF_LSM_MAC: u32 = 27;
+    const BPF_TRACE_ITER: u32 = 28;
 
     pub(crate) fn program_type(self) -> u32 {
         match self {
             ProgramKind::Lsm => Self::BPF_PROG_TYPE_LSM,
-            ProgramKind::ModifyReturn => Self::BPF_PROG_TYPE_TRACING,
+            ProgramKind::ModifyReturn | ProgramKind::Iterator => Self::BPF_PROG_TYPE_TRACING,
         }
     }
 
@@ -43,6 +47,7 @@ impl ProgramKind {
         match self {
             ProgramKind::Lsm => Self::BPF_LSM_MAC,
             ProgramKind::ModifyReturn => Self::BPF_MODIFY_RETURN,
+            ProgramKind::Iterator => Self::BPF_TRACE_ITER,
         }
     }
 }
@@ -58,7 +63,7 @@ pub struct ProgramSpec<'a> {
     pub attach_to: TypeId,
     /// Instructions; maps are referred to by descriptor, as [`map_reference`] has it.
     pub insns: &'a [Insn],
-    /// The licence; both kinds need one compatible with the GPL, such as "Dual MIT/GPL".
+    /// The licence; all kinds need one compatible with the GPL, such as "Dual MIT/GPL".
     pub license: &'a CStr,
 }
 
@@ -66,7 +71,6 @@ pub struct ProgramSpec<'a> {
 #[derive(Debug)]
 pub struct Program {
     fd: OwnedFd,
-    kind: ProgramKind,
 }
 
 /// What the kernel says of a program.
@@ -101,14 +105,9 @@ impl Program {
         let insns: Vec<_> = spec.insns.iter().map(|insn| insn.encode()).collect();
         // The log costs the verifier time, so it is asked for only once it is known to be needed.
         match sys::prog_load(attributes, &insns, spec.license, &mut []) {
-            Ok(fd) => Ok(Program { fd, kind: spec.kind }),
+            Ok(fd) => Ok(Program { fd }),
             Err(errno) => Err(explain(attributes, &insns, spec, errno)),
         }
-    }
-
-    /// What the program is for.
-    pub fn kind(&self) -> ProgramKind {
-        self.kind
     }
 
     /// Asks the kernel about the program.
@@ -127,29 +126,12 @@ impl Program {
 
     /// Opens a living program by its id; none if there is no such program any more.
     pub fn open(id: u32) -> Result<Option<Program>> {
-        let fd = Kind::Program.open(id)?;
-        fd.map(|fd| Program::from_fd(fd, &format!("program {id}"))).transpose()
+        Ok(Kind::Program.open(id)?.map(|fd| Program { fd }))
     }
 
     /// Opens a pinned program.
-    pub fn from_pin(folder: BorrowedFd<'_>, name: &str) -> Result<Program> {
-        Program::from_fd(pin::get(folder, name)?, &format!("pin {name}"))
-    }
-
-    fn from_fd(fd: OwnedFd, origin: &str) -> Result<Program> {
-        let fd = Kind::Program.check(fd, origin)?;
-        let info: sys::ProgInfo = sys::obj_info(fd.as_fd()).map_err(|errno| Error::Refused {
-            command: Command::ObjGetInfoByFd,
-            object: origin.to_owned(),
-            errno,
-        })?;
-        let kinds = [ProgramKind::Lsm, ProgramKind::ModifyReturn];
-        let kind = kinds.into_iter().find(|kind| kind.program_type() == info.prog_type);
-        let kind = kind.ok_or_else(|| Error::Kind {
-            object: origin.to_owned(),
-            expected: "program of a kind used here",
-        })?;
-        Ok(Program { fd, kind })
+    pub fn from_pin(folder: &Folder, name: &str) -> Result<Program> {
+        Ok(Program { fd: Kind::Program.check(folder.get(name)?, &format!("pin {name}"))? })
     }
 
     fn refused(&self, errno: Errno) -> Error {
@@ -186,4 +168,11 @@ pub fn map_reference(register: u8, map: BorrowedFd<'_>) -> [Insn; 2] {
     let imm = map.as_raw_fd();
     let first = Insn { code: LOAD_64_IMMEDIATE, dst: register, src: BPF_PSEUDO_MAP_FD, off: 0, imm };
     [first, Insn::default()]
+}
+
+/// The two instructions that load the address of a byte within the first value of an array map.
+pub fn value_reference(register: u8, map: BorrowedFd<'_>, offset: i32) -> [Insn; 2] {
+    const BPF_PSEUDO_MAP_VALUE: u8 = 2;
+    let [first, second] = map_reference(register, map);
+    [Insn { src: BPF_PSEUDO_MAP_VALUE, ..first }, Insn { imm: offset, ..second }]
 }

@@ -62,6 +62,7 @@ plain!(Info, 16 { bpf_fd: u32, info_len: u32, info: u64 });
 plain!(BtfLoad, 32 { btf: u64, btf_log_buf: u64, btf_size: u32, btf_log_size: u32, btf_log_level: u32, pad: u32 });
 plain!(LinkCreate, 16 { prog_fd: u32, target_fd: u32, attach_type: u32, flags: u32 });
 plain!(MapFreeze, 4 { map_fd: u32 });
+plain!(IterCreate, 8 { link_fd: u32, flags: u32 });
 
 plain!(
     /// The part of `struct bpf_prog_info` in use here.
@@ -284,6 +285,12 @@ pub fn link_create(program: BorrowedFd<'_>, attach_type: u32) -> Answer<OwnedFd>
     unsafe { bpf_fd(Command::LinkCreate, &mut attributes) }
 }
 
+/// BPF_ITER_CREATE.
+pub fn iter_create(link: BorrowedFd<'_>) -> Answer<OwnedFd> {
+    // SAFETY: the attributes hold no address; the answer is a descriptor.
+    unsafe { bpf_fd(Command::IterCreate, &mut IterCreate { link_fd: number(link), flags: 0 }) }
+}
+
 /// BPF_BTF_LOAD.
 pub fn btf_load(blob: &[u8]) -> Answer<OwnedFd> {
     let mut attributes = BtfLoad { btf: address(blob), btf_size: length(blob), ..BtfLoad::default() };
@@ -345,6 +352,7 @@ mod tests {
             target_fd as "link_create.target_fd", attach_type as "link_create.attach_type",
             flags as "link_create.flags");
         mirrors!(MapFreeze, "union bpf_attr": map_fd);
+        mirrors!(IterCreate, "union bpf_attr": link_fd as "iter_create.link_fd", flags as "iter_create.flags");
     }
 
     #[test]
@@ -376,6 +384,7 @@ mod tests {
             let attach = |name: &str| value("bpf_attach_type", name);
             assert_eq!(attach("BPF_LSM_MAC"), ProgramKind::Lsm.attach_type());
             assert_eq!(attach("BPF_MODIFY_RETURN"), ProgramKind::ModifyReturn.attach_type());
+            assert_eq!(attach("BPF_TRACE_ITER"), ProgramKind::Iterator.attach_type());
             let program = |name: &str| value("bpf_prog_type", name);
             assert_eq!(program("BPF_PROG_TYPE_LSM"), ProgramKind::Lsm.program_type());
             assert_eq!(program("BPF_PROG_TYPE_TRACING"), ProgramKind::ModifyReturn.program_type());

@@ -7,15 +7,16 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
 use std::sync::OnceLock;
 
 use landlock_bpf::Error;
-use landlock_bpf::btf::{Btf, Builder, LoadedBtf};
+use landlock_bpf::btf::{Btf, Builder, LoadedBtf, Place};
 use landlock_bpf::link::Link;
 use landlock_bpf::map::{Map, MapFlags, MapKind, MapSpec, MapTypes, Update, possible_cpus};
 use landlock_bpf::object::Kind;
-use landlock_bpf::pin::pin;
-use landlock_bpf::program::{Program, ProgramKind, ProgramSpec, map_reference};
+use landlock_bpf::pin::Folder;
+use landlock_bpf::program::{Program, ProgramKind, ProgramSpec, map_reference, value_reference};
 use landlock_bpf::ring::Ring;
 use landlock_compiler::insn::Insn;
 use rustix::io::Errno;
@@ -34,6 +35,7 @@ const SPEC: MapSpec<'static> = MapSpec {
 mod call {
     pub const TAIL_CALL: i32 = 12;
     pub const GET_CURRENT_PID_TGID: i32 = 14;
+    pub const SEQ_WRITE: i32 = 127;
     pub const RINGBUF_OUTPUT: i32 = 130;
 }
 
@@ -78,8 +80,12 @@ fn for_this_thread(kind: ProgramKind, body: &[Insn]) -> Result<Program, Error> {
 }
 
 fn load(kind: ProgramKind, insns: &[Insn]) -> Result<Program, Error> {
-    let prefix = if kind == ProgramKind::Lsm { "bpf_lsm_" } else { "security_" };
-    let attach_to = btf().function(&format!("{prefix}file_open")).unwrap().id;
+    let function = match kind {
+        ProgramKind::Lsm => "bpf_lsm_file_open",
+        ProgramKind::ModifyReturn => "security_file_open",
+        ProgramKind::Iterator => "bpf_iter_task",
+    };
+    let attach_to = btf().function(function).unwrap().id;
     Program::load(&ProgramSpec { name: "test", kind, attach_to, insns, license: c"Dual MIT/GPL" })
 }
 
@@ -95,7 +101,7 @@ fn is_denied(result: &io::Result<File>) -> bool {
 fn denies_while_attached(kind: ProgramKind) {
     let program = for_this_thread(kind, &DENY).unwrap();
     assert!(open_something().is_ok(), "loading alone must not deny");
-    let link = Link::attach(&program).unwrap();
+    let link = Link::attach(&program, kind).unwrap();
     assert!(is_denied(&open_something()));
     std::thread::spawn(|| assert!(open_something().is_ok(), "another thread")).join().unwrap();
     let (link_info, info) = (link.info().unwrap(), program.info().unwrap());
@@ -247,7 +253,7 @@ mod everywhere {
         ];
         let program = for_this_thread(ProgramKind::ModifyReturn, &body).unwrap();
         let mut ring = Ring::new(map).unwrap();
-        let link = Link::attach(&program).unwrap();
+        let link = Link::attach(&program, ProgramKind::ModifyReturn).unwrap();
         let mut expected = rustix::thread::gettid().as_raw_nonzero().get().to_ne_bytes().to_vec();
         expected.extend([0, 0, 0, 0, 7, 0, 0, 0]);
         // More than once around: a record takes 24 bytes.
@@ -271,7 +277,7 @@ mod everywhere {
         let [low, high] = map_reference(2, map.as_fd());
         let body = [copy(1, 6), low, high, set(3, 0), helper(call::TAIL_CALL), set(0, 0), EXIT];
         let dispatch = for_this_thread(ProgramKind::ModifyReturn, &body).unwrap();
-        let _link = Link::attach(&dispatch).unwrap();
+        let _link = Link::attach(&dispatch, ProgramKind::ModifyReturn).unwrap();
         assert!(open_something().is_ok());
         map.set_program(0, &load(ProgramKind::ModifyReturn, &DENY).unwrap()).unwrap();
         assert!(is_denied(&open_something()));
@@ -282,32 +288,82 @@ mod everywhere {
     #[test]
     #[ignore = "needs privilege: cargo xtask guest-test"]
     fn a_pin_holds_an_object_and_its_kind_is_checked() {
-        let folder = File::open("/sys/fs/bpf").unwrap();
-        let remove = |name| rustix::fs::unlinkat(&folder, name, rustix::fs::AtFlags::empty()).unwrap();
+        let bpffs = Folder::open(Path::new("/sys/fs/bpf")).unwrap();
+        let (new, published) = (bpffs.folder("new").unwrap(), bpffs.folder("published").unwrap());
         let program = for_this_thread(ProgramKind::ModifyReturn, &DENY).unwrap();
-        let link = Link::attach(&program).unwrap();
-        pin(link.as_fd(), folder.as_fd(), "held").unwrap();
-        let taken = pin(program.as_fd(), folder.as_fd(), "held").unwrap_err();
-        assert_eq!(taken.errno(), Some(Errno::EXIST));
+        new.pin(&program, "program").unwrap();
+        assert_eq!(new.names().unwrap(), ["program"]);
+        let link = Link::attach(&program, ProgramKind::ModifyReturn).unwrap();
+        new.pin(&link, "link").unwrap();
+        assert_eq!(new.pin(&program, "link").unwrap_err().errno(), Some(Errno::EXIST));
+        new.rename("link", &published, "held").unwrap();
+        assert!(new.rename("program", &published, "held").is_err(), "renaming replaces nothing");
+        new.remove("program").unwrap();
+        bpffs.remove_folder("new").unwrap();
         drop((link, program));
         assert!(is_denied(&open_something()), "the pin holds the link, the link the program");
 
         // From another thread: this one may not open what tells the kinds apart.
         let reopen = || {
-            let wrong = Map::from_pin(folder.as_fd(), "held").unwrap_err();
+            let wrong = Map::from_pin(&published, "held").unwrap_err();
             assert_eq!(wrong.to_string(), "pin held is not a map");
-            let link = Link::from_pin(folder.as_fd(), "held").unwrap();
-            let program = Program::open(link.info().unwrap().program).unwrap().unwrap();
-            assert_eq!(program.kind(), ProgramKind::ModifyReturn);
-            (link, program)
+            Link::from_pin(&published, "held").unwrap()
         };
-        let (link, program) = std::thread::scope(|scope| scope.spawn(reopen).join().unwrap());
-        remove("held");
+        let link = std::thread::scope(|scope| scope.spawn(reopen).join().unwrap());
+        let program = Program::open(link.info().unwrap().program).unwrap().unwrap();
+        assert_eq!(program.info().unwrap().name, "test");
+        published.remove("held").unwrap();
         drop((link, program));
         becomes(|| open_something().is_ok());
-        for name in ["../x", "", "a/b", ".."] {
-            assert_eq!(Link::from_pin(folder.as_fd(), name).unwrap_err().errno(), Some(Errno::INVAL));
-        }
+        bpffs.remove_folder("published").unwrap();
+    }
+
+    #[test]
+    #[ignore = "needs privilege: cargo xtask guest-test"]
+    fn an_iterator_is_run_over_every_thread() {
+        // if (task) seq_write(seq, &task->pid, 4), in terms of the running kernel's types
+        let place = |aggregate: &str, member: &str| match btf().member(aggregate, member).unwrap().place {
+            Place::Bytes { offset, .. } => i16::try_from(offset).unwrap(),
+            Place::Bits { .. } => panic!("{member} is a bit field"),
+        };
+        let meta = place("struct bpf_iter__task", "meta");
+        let body = [
+            copy(6, 1),
+            insn(0x79, 2, 6, place("struct bpf_iter__task", "task"), 0),
+            insn(0x15, 2, 0, 8, 0),
+            insn(0x61, 3, 2, place("struct task_struct", "pid"), 0),
+            insn(0x63, 10, 3, -4, 0),
+            insn(0x79, 1, 6, meta, 0),
+            insn(0x79, 1, 1, place("struct bpf_iter_meta", "seq"), 0),
+            copy(2, 10),
+            insn(0x07, 2, 0, 0, -4),
+            set(3, 4),
+            helper(call::SEQ_WRITE),
+            set(0, 0),
+            EXIT,
+        ];
+        let program = load(ProgramKind::Iterator, &body).unwrap();
+        let link = Link::attach(&program, ProgramKind::Iterator).unwrap();
+        let written = link.iterate().unwrap();
+        let tids: Vec<i32> =
+            written.chunks(4).map(|word| i32::from_ne_bytes(word.try_into().unwrap())).collect();
+        assert!(
+            tids.contains(&1) && tids.contains(&rustix::thread::gettid().as_raw_nonzero().get()),
+            "{tids:?}"
+        );
+    }
+
+    #[test]
+    #[ignore = "needs privilege: cargo xtask guest-test"]
+    fn a_program_writes_to_an_arrays_memory() {
+        let map =
+            Map::create(&MapSpec { kind: MapKind::Array, value_size: 16, max_entries: 1, ..SPEC }).unwrap();
+        let [low, high] = value_reference(1, map.as_fd(), 8);
+        let body = [low, high, insn(0x7a, 1, 0, 0, 77), set(0, 0), EXIT];
+        let program = for_this_thread(ProgramKind::ModifyReturn, &body).unwrap();
+        let _link = Link::attach(&program, ProgramKind::ModifyReturn).unwrap();
+        open_something().unwrap();
+        assert_eq!(map.lookup(&[0; 4]).unwrap().unwrap(), [[0; 8], 77_u64.to_ne_bytes()].concat());
     }
 
     #[test]
@@ -370,7 +426,8 @@ mod without_bpf_lsm {
     fn lsm_programs_attach_and_are_never_asked() {
         use landlock_bpf::probe::{Answer, bpf_is_an_active_lsm};
         assert!(matches!(bpf_is_an_active_lsm(), Answer::No(why) if why.contains("lsm=")));
-        let _link = Link::attach(&for_this_thread(ProgramKind::Lsm, &DENY).unwrap()).unwrap();
+        let program = for_this_thread(ProgramKind::Lsm, &DENY).unwrap();
+        let _link = Link::attach(&program, ProgramKind::Lsm).unwrap();
         assert!(open_something().is_ok());
     }
 }
