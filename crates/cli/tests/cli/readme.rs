@@ -41,13 +41,29 @@ fn the_test_command_is_the_one_of_ci() {
 }
 
 #[test]
-fn the_rule_it_shows_is_accepted() {
-    let readme = readme();
-    let (_, rest) = readme.split_once("```c\n").unwrap();
-    let (rule, _) = rest.split_once("```").unwrap();
-    let folder = Folder::new();
-    folder.write("shown.c", rule);
-    folder.landlock(["check", "shown.c"]).exits(0).quiet().says("accepted");
+fn the_rules_that_are_shown_are_accepted() {
+    for page in ["README.md", "docs/rules.md"] {
+        let text = std::fs::read_to_string(root().join(page)).unwrap();
+        let rules = text.split("```c\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let folder = Folder::new();
+        assert!(rules.clone().count() > 0, "{page}");
+        for rule in rules {
+            folder.write("shown.c", rule);
+            folder.landlock(["check", "shown.c"]).exits(0).quiet().says("accepted");
+        }
+    }
+}
+
+#[test]
+fn links_of_the_documents_lead_somewhere() {
+    for page in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "THREAT_MODEL.md", "docs/rules.md"] {
+        let path = root().join(page);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+        for link in links.filter(|link| !link.starts_with("http")) {
+            assert!(path.parent().unwrap().join(link).exists(), "{page}: {link}");
+        }
+    }
 }
 
 #[test]
