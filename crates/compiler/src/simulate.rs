@@ -95,7 +95,7 @@ impl fmt::Display for Asked {
             writeln!(f, "    after the branch at {branch}")?;
         }
         writeln!(f, "    by the exit at {}", self.exit)?;
-        self.traces.iter().try_for_each(|text| writeln!(f, "    tracing: {}", Printable(text)))
+        self.traces.iter().try_for_each(|text| writeln!(f, "    tracing: {}", Printable(text.trim_end())))
     }
 }
 

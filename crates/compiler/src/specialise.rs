@@ -7,12 +7,14 @@
 //! work is bounded, also for the worst rule; running out of it gives a larger residual, never a wrong
 //! answer. What this does not promise is that a residual could not be smaller.
 
+mod arithmetic;
 mod bits;
 mod condition;
 mod explore;
 mod inputs;
 mod residual;
 mod state;
+mod sum;
 mod word;
 
 use crate::abi::{Actions, Event};

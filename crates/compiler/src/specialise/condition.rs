@@ -38,7 +38,7 @@ impl Condition {
         }
     }
 
-    fn negated(self) -> Condition {
+    pub fn negated(self) -> Condition {
         match self {
             Condition::Known(known) => Condition::Known(!known),
             Condition::Depends { field, holds, fails, exact } => {
@@ -49,7 +49,8 @@ impl Condition {
     }
 }
 
-fn equal(a: Word, b: Word) -> Condition {
+/// Of `a == b`.
+pub(super) fn equal(a: Word, b: Word) -> Condition {
     let difference = Word::alu(AluOp::Xor, Width::W64, a, b);
     let bits = difference.bits();
     let copies = difference.copies();
@@ -78,39 +79,61 @@ fn greater(a: Word, b: Word) -> Condition {
         return Condition::Known(false);
     }
     match (a.known(), b.known()) {
-        (_, Some(bound)) if !a.has_any() => against(a, bound, false),
-        // bound > b is !b > !bound.
-        (Some(bound), _) if !b.has_any() => against(b, bound, true),
+        (_, Some(bound)) if !a.has_any() => {
+            let (above, below) = split(a, bound);
+            sides(a, above, below)
+        }
+        // What is below or the same is not above.
+        (Some(bound), _) if !b.has_any() => {
+            let (above, below) = split(b, bound.wrapping_sub(1));
+            sides(b, below, above)
+        }
         _ => Condition::Lost([a.copies(), b.copies()]),
     }
 }
 
-/// Of `word > bound`, or of `bound > word` if `swapped`, of a word of known bits and copies. The inputs
-/// are told apart by the first bit, from the top, in which word and bound differ.
-fn against(word: Word, bound: u64, swapped: bool) -> Condition {
-    let (mut above, mut below) = (Vec::new(), Vec::new());
+/// Of `first <= word && word <= last` or, if `last` is below `first`, of `word <= last || first <= word`;
+/// of a word of known bits and copies.
+pub(super) fn between(word: Word, first: u64, last: u64) -> Condition {
+    let (above, up_to) = split(word, last);
+    // What is below the first number is at most the one before it, if there is one.
+    let (from, below) = match first.checked_sub(1) {
+        Some(before) => split(word, before),
+        None => (vec![Bits::ANY], Vec::new()),
+    };
+    let both =
+        |a: &[Bits], b: &[Bits]| a.iter().flat_map(|a| b.iter().filter_map(|b| a.intersect(*b))).collect();
+    if first <= last {
+        sides(word, both(&from, &up_to), [below, above].concat())
+    } else {
+        sides(word, [up_to, from].concat(), both(&above, &below))
+    }
+}
+
+/// The inputs for which a word of known bits and copies is above `bound`, and the others. They are told
+/// apart by the first bit, from the top, in which word and bound differ.
+fn split(word: Word, bound: u64) -> (Vec<Bits>, Vec<Bits>) {
+    let (mut above, mut others) = (Vec::new(), Vec::new());
     let copied = word.bits().unknown;
     for bit in (0..u64::BITS).rev().map(|at| 1u64 << at) {
         let higher = copied & !(bit << 1).wrapping_sub(1);
-        let side = if bound & bit == 0 { &mut above } else { &mut below };
+        let side = if bound & bit == 0 { &mut above } else { &mut others };
         if copied & bit != 0 {
             side.push(word.field_bits(higher | bit, bound ^ bit));
         } else if (word.bits().value ^ bound) & bit != 0 {
             side.push(word.field_bits(higher, bound));
-            return sides(word, above, below, swapped);
+            return (above, others);
         }
     }
-    let same = word.field_bits(u64::MAX, bound);
-    if swapped {
-        above.push(same)
-    } else {
-        below.push(same)
-    }
-    sides(word, above, below, swapped)
+    others.push(word.field_bits(u64::MAX, bound));
+    (above, others)
 }
 
-fn sides(word: Word, above: Vec<Bits>, below: Vec<Bits>, swapped: bool) -> Condition {
-    let (holds, fails) = if swapped { (below, above) } else { (above, below) };
+/// A condition that holds for some inputs and fails for all others.
+fn sides(word: Word, holds: Vec<Bits>, fails: Vec<Bits>) -> Condition {
+    if holds.is_empty() || fails.is_empty() {
+        return Condition::Known(fails.is_empty());
+    }
     let hull = |sets: &[Bits]| sets.iter().copied().reduce(Bits::hull).unwrap_or(Bits::ANY);
     Condition::Depends {
         field: word.copies().field,

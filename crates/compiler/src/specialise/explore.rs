@@ -7,6 +7,9 @@
 //! rule costs [`BUDGET`] steps and one more per instruction. Joining loses precision, never soundness.
 
 use super::Bits;
+mod call;
+
+use super::arithmetic::{self, Computed};
 use super::condition::Condition;
 use super::inputs::{Field, InputSet, Restriction};
 use super::state::{State, Value};
@@ -16,8 +19,8 @@ use crate::op::{self, AluOp, AtomicOp, Callee, CompareOp, Imm64, Op, Reg, Size, 
 
 /// Steps until states are joined.
 const BUDGET: usize = 4096;
-/// Most input bits that are tried both ways to keep an operation exact.
-const MAX_TRIED: u32 = 6;
+/// Most values of the inputs that are tried one by one to keep an operation exact.
+const MAX_TRIED: u128 = 64;
 
 /// One way a rule can end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,11 +123,11 @@ impl Explorer {
         match op {
             Op::Alu { op, width, dst, src } => {
                 let (a, b) = (state.get(dst), state.source(src));
-                self.arithmetic(at, state, dst, op, width, a, b);
+                self.compute(at, state, dst, arithmetic::computed(op, width, a, b));
             }
             Op::Neg { width, dst } => {
-                let (a, b) = (Value::Word(Word::exactly(0)), state.get(dst));
-                self.arithmetic(at, state, dst, AluOp::Sub, width, a, b);
+                let (zero, b) = (Value::Word(Word::exactly(0)), state.get(dst));
+                self.compute(at, state, dst, arithmetic::computed(AluOp::Sub, width, zero, b));
             }
             Op::Swap { order, bits, dst } => {
                 let result = state.word(dst).swapped(order, bits);
@@ -152,7 +155,7 @@ impl Explorer {
             Op::Atomic { op, size, base, off, src } => self.atomic(at, state, (op, size), (base, off), src),
             Op::Jump { off } => self.jump(at, off, state),
             Op::Branch { op, width, dst, src, off } => {
-                let condition = Condition::of(op, width, state.word(dst), state.source(src).word());
+                let condition = arithmetic::compared(op, width, state.get(dst), state.source(src));
                 self.branch(at, off, state, condition);
             }
             Op::Call(Callee::Helper(number)) => self.call(at, number, state),
@@ -178,37 +181,25 @@ impl Explorer {
         self.reach(next, state);
     }
 
-    #[allow(clippy::too_many_arguments, reason = "an instruction and its operands")]
-    fn arithmetic(&mut self, at: usize, state: State, dst: Reg, op: AluOp, width: Width, a: Value, b: Value) {
-        let value = match (op, width, a, b) {
-            (AluOp::Mov, Width::W64, _, value) => value,
-            (_, _, Value::Word(a), Value::Word(b)) => {
-                let result = Word::alu(op, width, a, b);
-                if let Some(lost) = Word::lost(op, result, a, b)
-                    && self.tried(at, &state, lost)
-                {
-                    return;
-                }
-                Value::Word(result)
-            }
-            (_, Width::W64, pointer, Value::Word(distance)) => moved(op, pointer, distance),
-            (AluOp::Add, Width::W64, Value::Word(distance), pointer) => moved(op, pointer, distance),
-            _ => Value::Unusable,
-        };
-        self.leave(at, at + 1, state, dst, value);
+    fn compute(&mut self, at: usize, state: State, dst: Reg, computed: Computed) {
+        if !computed.lost.is_some_and(|lost| self.tried(at, &state, lost)) {
+            self.leave(at, at + 1, state, dst, computed.value);
+        }
     }
 
-    /// Runs the instruction again with the lowest of these input bits tried both ways. `false` if there
-    /// are too many of them, or none.
+    /// Runs the instruction again with the highest of these input bits tried both ways. `false` if there
+    /// are none, or too many values to try.
     fn tried(&mut self, at: usize, state: &State, copies: [Copies; 2]) -> bool {
-        let count: u32 = copies.iter().map(|copies| copies.mask.count_ones()).sum();
         let Some(Copies { field, mask }) = copies.into_iter().find(|copies| copies.mask != 0) else {
             return false;
         };
-        if count > MAX_TRIED || self.work > BUDGET {
+        let bits: u32 = copies.iter().map(|copies| copies.mask.count_ones()).sum();
+        let few = bits <= MAX_TRIED.ilog2() || state.inputs.field(field).len_at_least() <= MAX_TRIED;
+        if !few || self.work > BUDGET {
             return false;
         }
-        let bit = mask & mask.wrapping_neg();
+        // From the top: what a range excludes then settles the bits below.
+        let bit = 1 << mask.ilog2();
         for value in [0, bit] {
             let within = Bits { value, unknown: !bit };
             if let Some(state) = state.restricted(field, &Restriction::within(within)) {
@@ -278,37 +269,6 @@ impl Explorer {
         self.seen.cases.push(Case { denies, insn, inputs });
     }
 
-    fn call(&mut self, at: usize, number: i32, mut state: State) {
-        self.seen.marks[at].fields = helper_fields(number);
-        let result = match number {
-            helper::HANDLE_FS_GET_MODE => match state.inputs.field(Field::Exists).bits().known() {
-                Some(0) => Word::exactly(immediate(-2)),
-                Some(_) => Word::of(Field::Mode),
-                None if self.tried(at, &state, [Copies { field: Field::Exists, mask: 1 }, Copies::NONE]) => {
-                    return;
-                }
-                None => Word::ANY,
-            },
-            helper::GET_CURRENT_PID_TGID => Word::of(Field::PidTgid),
-            helper::GET_CURRENT_UID_GID => Word::of(Field::UidGid),
-            helper::GET_CURRENT_COMM => {
-                let (buffer, size) = (state.get(Reg::R1), state.get(Reg::R2));
-                write_comm(&mut state, buffer, size);
-                Word::exactly(0)
-            }
-            helper::TRACE_PRINTK => {
-                self.seen.traces = true;
-                self.seen.marks[at].reads_stack = true;
-                Word::ANY
-            }
-            _ => return self.case(at, true, state.inputs),
-        };
-        for reg in Reg::arguments() {
-            state.set(reg, Value::Unusable);
-        }
-        self.leave(at, at + 1, state, Reg::R0, Value::Word(result));
-    }
-
     fn atomic(
         &mut self,
         at: usize,
@@ -356,50 +316,5 @@ fn context_field(base: i64, off: i16) -> &'static [Field] {
         Ok(context::ARCH) => &[Field::Arch],
         Ok(context::SYSCALL_NR) => &[Field::SyscallNr],
         _ => &[],
-    }
-}
-
-/// The fields of the input a helper looks at.
-fn helper_fields(number: i32) -> &'static [Field] {
-    match number {
-        helper::HANDLE_FS_GET_MODE => &[Field::Exists, Field::Mode],
-        helper::GET_CURRENT_PID_TGID => &[Field::PidTgid],
-        helper::GET_CURRENT_UID_GID => &[Field::UidGid],
-        helper::GET_CURRENT_COMM => &[Field::CommLow, Field::CommHigh],
-        _ => &[],
-    }
-}
-
-/// A pointer after adding or subtracting a known distance.
-fn moved(op: AluOp, pointer: Value, distance: Word) -> Value {
-    let Some(distance) = distance.known().map(u64::cast_signed) else { return Value::Unusable };
-    let distance = match op {
-        AluOp::Add => distance,
-        AluOp::Sub => distance.wrapping_neg(),
-        _ => return Value::Unusable,
-    };
-    match pointer {
-        Value::Context(at) => Value::Context(at.wrapping_add(distance)),
-        Value::Stack(at) => Value::Stack(at.wrapping_add(distance)),
-        _ => Value::Unusable,
-    }
-}
-
-/// What `get_current_comm` leaves in its buffer: the name, cut, and zeros.
-fn write_comm(state: &mut State, buffer: Value, size: Value) {
-    let (Value::Stack(buffer), Value::Word(size)) = (buffer, size) else {
-        return state.store(Value::Unusable, 0, Size::Byte, Value::Unusable);
-    };
-    let Some(size) = size.known().and_then(|size| i64::try_from(size).ok()).filter(|size| *size <= 512)
-    else {
-        return state.store(Value::Unusable, 0, Size::Byte, Value::Unusable);
-    };
-    for at in 0..size {
-        let byte = match u8::try_from(at) {
-            Ok(at @ 0..8) if i64::from(at) < size - 1 => Word::of(Field::CommLow).extract(at, 1),
-            Ok(at @ 8..16) if i64::from(at) < size - 1 => Word::of(Field::CommHigh).extract(at - 8, 1),
-            _ => Word::exactly(0),
-        };
-        state.store_stack(buffer.wrapping_add(at), 1, Value::Word(byte));
     }
 }

@@ -92,6 +92,13 @@ impl ValueSet {
         self.bits.contains(value) && !self.except.iter().any(|except| except.contains(value))
     }
 
+    /// No more than the number of values there are: exceptions that overlap are counted twice.
+    pub(super) fn len_at_least(&self) -> u128 {
+        let len = |bits: Bits| 1u128 << bits.unknown.count_ones();
+        let inside = self.except.iter().filter_map(|except| except.intersect(self.bits));
+        inside.fold(len(self.bits), |left, except| left.saturating_sub(len(except)))
+    }
+
     /// Keeps the values that `restriction` admits. `false` if none is left; the set is unusable then.
     fn restrict(&mut self, restriction: &Restriction) -> bool {
         let Some(bits) = self.bits.intersect(restriction.within) else { return false };

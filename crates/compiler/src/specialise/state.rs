@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use super::inputs::{Field, InputSet, Restriction};
-use super::word::Word;
+use super::sum::Sum;
+use super::word::{Copies, Word};
 use crate::abi::{Event, context};
 use crate::op::{Reg, Size, Source, immediate};
 
@@ -12,6 +13,7 @@ use crate::op::{Reg, Size, Source, immediate};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Value {
     Word(Word),
+    Sum(Sum),
     /// Points this far into the context.
     Context(i64),
     /// Points this far above the stack's lowest byte; negative offsets of `r10` count from 512.
@@ -22,18 +24,41 @@ pub(super) enum Value {
 }
 
 impl Value {
-    fn join(self, other: Value) -> Value {
+    pub fn join(self, other: Value) -> Value {
         match (self, other) {
-            (Value::Word(a), Value::Word(b)) => Value::Word(a.join(b)),
             (a, b) if a == b => a,
+            (Value::Word(_) | Value::Sum(_), Value::Word(_) | Value::Sum(_)) => {
+                Value::Word(self.word().join(other.word()))
+            }
             _ => Value::Unusable,
+        }
+    }
+
+    pub fn resolved(self, inputs: &InputSet) -> Value {
+        match self {
+            Value::Word(word) => Value::Word(word.resolved(inputs)),
+            Value::Sum(sum) => {
+                let sum = sum.resolved(inputs);
+                if sum.word().has_any() { Value::Sum(sum) } else { Value::Word(sum.word()) }
+            }
+            pointer => pointer,
         }
     }
 
     pub fn word(self) -> Word {
         match self {
             Value::Word(word) => word,
+            Value::Sum(sum) => sum.word(),
             _ => Word::ANY,
+        }
+    }
+
+    /// The input bits that would tell all about it.
+    pub fn copies(self) -> Copies {
+        match self {
+            Value::Word(word) => word.copies(),
+            Value::Sum(sum) => sum.base().copies(),
+            _ => Copies::NONE,
         }
     }
 }
@@ -70,10 +95,7 @@ impl State {
     }
 
     pub fn get(&self, reg: Reg) -> Value {
-        match self.regs[reg.index()] {
-            Value::Word(word) => Value::Word(word.resolved(&self.inputs)),
-            pointer => pointer,
-        }
+        self.regs[reg.index()].resolved(&self.inputs)
     }
 
     pub fn word(&self, reg: Reg) -> Word {

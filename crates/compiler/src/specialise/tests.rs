@@ -6,13 +6,14 @@ use super::*;
 use crate::abi::{Actions, context, helper};
 use crate::evaluate::tests::{field, input, read_only, rule};
 use crate::evaluate::{Input, Tracer, Verdict};
+use crate::hooks;
 use crate::op::{AluOp, CompareOp, Op, Reg, SwapBits, Width};
 use crate::testing::build::{Word, alu, branch, branch32, call, mov, object, store};
 use crate::testing::rules;
 use crate::verify::{Loader, verify};
 
 pub(crate) mod random;
-mod words;
+mod values;
 
 fn fs(actions: Actions) -> Known {
     Known::new(Event::Fs, Bits::exactly(actions.bits()))
@@ -231,6 +232,16 @@ fn the_worst_rule_is_answered_all_the_same() {
         let input = input(arg2, None);
         assert_eq!(left.evaluate(&input, &mut |_| {}), rule.evaluate(&input));
     }
+}
+
+#[test]
+fn a_computed_instance_knows_the_actions_that_can_be_computed_and_no_others() {
+    let at = |name: &str| Known::at(&hooks::by_name(name).unwrap().instances[0]).arg2;
+    let all = |actions: &mut dyn Iterator<Item = Actions>| {
+        actions.map(|actions| Bits::exactly(actions.bits())).reduce(Bits::hull).unwrap()
+    };
+    assert_eq!(at("inode_permission"), all(&mut (0..0x100).map(hooks::may)));
+    assert_eq!(at("mmap_file"), all(&mut (0..8).map(|prot| hooks::mem(prot, false))));
 }
 
 /// Everything a specialised rule promises for one input of the instance.

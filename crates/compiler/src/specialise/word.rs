@@ -122,6 +122,7 @@ impl Word {
             (AluOp::Xor, _) => a.xor(b),
             // Without a bit that both may have, nothing carries.
             (AluOp::Add, _) if a.bits().max() & b.bits().max() == 0 => a.or(b),
+            (AluOp::Add, Some(addend)) => a.plus(addend),
             (AluOp::Lsh, Some(distance)) => a.shifted_left(modulo(distance, width)),
             (AluOp::Rsh, Some(distance)) => a.shifted_right(modulo(distance, width)),
             (AluOp::Arsh, Some(distance)) => a.shifted_signed(modulo(distance, width), width),
@@ -234,6 +235,16 @@ impl Word {
         let one = one | ones;
         let value = one | inverted | (self.value & more);
         Word { value, copied, any: !(zero | zeros | one | copied), ..kept }
+    }
+
+    /// Nothing carries into the lowest bit of the addend, nor below it.
+    fn plus(self, addend: u64) -> Word {
+        let lowest = addend & addend.wrapping_neg();
+        let unchanged = lowest.wrapping_sub(1);
+        let low = self.xor(Word::exactly(lowest)).masked(lowest | unchanged);
+        let high = Word::from_bits(Bits::alu(AluOp::Add, Width::W64, self.bits(), Bits::exactly(addend)))
+            .masked(!(lowest | unchanged));
+        Word { value: low.value | high.value, any: low.any | high.any, ..low }
     }
 
     fn shifted_left(self, distance: u32) -> Word {
