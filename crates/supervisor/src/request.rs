@@ -211,6 +211,16 @@ impl Request<'_> {
         Ok(ids.uid == object.stat().st_uid || ids.effective & CAP_FOWNER != 0)
     }
 
+    /// Whether another process would see the same user and group in us as in the caller.
+    pub fn has_our_credentials(&self) -> Result<bool, Errno> {
+        if !self.shared.identity_may_differ() {
+            return Ok(true);
+        }
+        let status = self.status()?;
+        let all = |key, own: u32| status.numbers(key).iter().all(|id| *id == own);
+        Ok(all("Uid:", self.shared.ids.0.uid) && all("Gid:", self.shared.ids.0.gid))
+    }
+
     /// The caller's umask.
     pub fn umask(&self) -> Result<Mode, Errno> {
         let status = self.status()?;
@@ -309,6 +319,11 @@ impl Status {
     /// A set of bits, in hexadecimal after `key`.
     pub fn bits(&self, key: &str) -> Option<u64> {
         u64::from_str_radix(self.field(key)?, 16).ok()
+    }
+
+    /// The words after `key`, as decimal numbers; those that are none are left out.
+    pub fn numbers(&self, key: &str) -> Vec<u32> {
+        self.words(key).into_iter().flatten().filter_map(|word| word.parse().ok()).collect()
     }
 
     fn words(&self, key: &str) -> Option<std::str::SplitWhitespace<'_>> {

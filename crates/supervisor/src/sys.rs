@@ -14,6 +14,7 @@ mod memory;
 mod notify;
 mod process;
 mod signals;
+mod socket;
 mod trace;
 
 use std::io::{Error, ErrorKind, Result};
@@ -41,6 +42,9 @@ pub use process::{
 pub use signals::{
     Signal, accept_interrupt, block_signals, interrupt, prepare_interrupt, set_signal_mask, signal_fd,
     signal_thread, take_signal,
+};
+pub use socket::{
+    CONTROL_HEADER, Control, Outgoing, Room, bind, connect, first_control, receive_message, send_message,
 };
 pub use trace::{Traced, kill_traced, release, trace_exec, wait_traced};
 

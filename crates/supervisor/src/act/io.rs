@@ -25,9 +25,10 @@ use crate::passing::{Held, has_own_descriptors, held, refuse_race};
 use crate::request::{Answer, DONE, Reply, Request};
 use crate::sys::{self, Listing};
 use behalf::Position;
-use segments::Segments;
 
+pub use behalf::for_caller;
 pub use copy::{copy_file_range, sendfile, splice};
+pub use segments::Segments;
 
 /// `file_permission` with MAY_READ.
 pub const READ: Ask = actions("file_permission", Actions::READ);
@@ -65,7 +66,7 @@ fn may_go_on(request: &Request<'_>, file: &Object, ask: Ask) -> Result<bool, Err
     if has_own_descriptors(request)? {
         return Ok(true);
     }
-    if !behalf::is_personal(file, ask)? {
+    if !behalf::is_personal(request, file, ask)? {
         return Ok(false);
     }
     match held(request, &[ask])? {

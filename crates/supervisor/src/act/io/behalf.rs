@@ -62,7 +62,7 @@ pub fn read(request: &Request<'_>, file: &Object, into: &Segments, position: Pos
         };
         let mut bytes = vec![0; room];
         let mut slices = [IoSliceMut::new(&mut bytes)];
-        let got = as_caller(request, || rustix::io::preadv2(file, &mut slices, position.after(done), flags));
+        let got = for_caller(request, || rustix::io::preadv2(file, &mut slices, position.after(done), flags));
         let got = match got {
             Ok(got) => got,
             Err(errno) => return done_or(done, errno),
@@ -88,7 +88,7 @@ pub fn write(request: &Request<'_>, file: &Object, from: &Segments, position: Po
             let room = room(request, file, place(file, position, done)?, len)?;
             bytes.truncate(usize::try_from(room).unwrap_or(usize::MAX));
             let at = position.after(done);
-            as_caller(request, || rustix::io::pwritev2(file, &[IoSlice::new(&bytes)], at, flags))
+            for_caller(request, || rustix::io::pwritev2(file, &[IoSlice::new(&bytes)], at, flags))
         });
         let put = match step {
             Ok(put) => put,
@@ -106,7 +106,7 @@ fn done_or(done: usize, errno: Errno) -> Answer {
 }
 
 /// Runs `act`, which may block, with the caller's identity, and hands on the signal it may have brought us.
-pub fn as_caller<T>(request: &Request<'_>, act: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+pub fn for_caller<T>(request: &Request<'_>, act: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     let result = request.as_caller(|| request.blocking(act));
     // Our threads block these, so what the kernel sends for our call waits here.
     if let Some(signal) = sys::take_pending(&[libc::SIGPIPE, libc::SIGXFSZ]) {
@@ -162,8 +162,8 @@ fn fills(file: &Object) -> bool {
 
 /// Whether the file acts on the process that uses it, so that nobody can stand in for it: terminals (job
 /// control), signal descriptors, and files of the kernel's own file systems. Reading `/proc` shows us what it
-/// shows the caller, but for our own entries.
-pub fn is_personal(file: &Object, ask: Ask) -> Result<bool, Errno> {
+/// shows the caller, but for our own entries. A socket shows its peer who wrote, if that is not the same.
+pub fn is_personal(request: &Request<'_>, file: &Object, ask: Ask) -> Result<bool, Errno> {
     const ANONYMOUS: u32 = 0;
     let without_device = libc::major(file.stat().st_dev) == 0;
     Ok(match file.file_type() {
@@ -171,6 +171,7 @@ pub fn is_personal(file: &Object, ask: Ask) -> Result<bool, Errno> {
         ANONYMOUS => {
             file.path().is_none_or(|path| !IMPERSONAL.iter().any(|known| path.as_os_str() == *known))
         }
+        libc::S_IFSOCK => !request.has_our_credentials()?,
         libc::S_IFREG if proc::is_proc(file) => ask != READ || proc::guard(file).is_err(),
         libc::S_IFREG if without_device => !PLAIN.contains(&rustix::fs::fstatfs(file)?.f_type),
         _ => false,

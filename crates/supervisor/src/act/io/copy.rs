@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::pipe::SpliceFlags;
 
-use super::behalf::as_caller;
+use super::behalf::for_caller;
 use super::{READ, WRITE, file_flags, opened_for, readable, value};
 use crate::object::Object;
 use crate::passing::has_own_descriptors;
@@ -52,7 +52,7 @@ pub fn sendfile(request: &Request<'_>) -> Answer {
         return Ok(Reply::Continue);
     }
     let count = length(request.arg(3));
-    let sent = as_caller(request, || rustix::fs::sendfile(&to, &from, offset.1.as_mut(), count));
+    let sent = for_caller(request, || rustix::fs::sendfile(&to, &from, offset.1.as_mut(), count));
     offset.write_back(request)?;
     value(sent?)
 }
@@ -74,8 +74,9 @@ pub fn copy_file_range(request: &Request<'_>) -> Answer {
     }
     let len = length(request.arg(4));
     let (from_at, to_at) = (&mut from_offset.1, &mut to_offset.1);
-    let copied =
-        as_caller(request, || rustix::fs::copy_file_range(&from, from_at.as_mut(), &to, to_at.as_mut(), len));
+    let copied = for_caller(request, || {
+        rustix::fs::copy_file_range(&from, from_at.as_mut(), &to, to_at.as_mut(), len)
+    });
     from_offset.write_back(request)?;
     to_offset.write_back(request)?;
     value(copied?)
@@ -125,8 +126,9 @@ pub fn splice(request: &Request<'_>) -> Answer {
     }
     let len = length(request.arg(4));
     let (from_at, to_at) = (&mut from_offset.1, &mut to_offset.1);
-    let moved =
-        as_caller(request, || rustix::pipe::splice(&from, from_at.as_mut(), &to, to_at.as_mut(), len, flags));
+    let moved = for_caller(request, || {
+        rustix::pipe::splice(&from, from_at.as_mut(), &to, to_at.as_mut(), len, flags)
+    });
     from_offset.write_back(request)?;
     to_offset.write_back(request)?;
     value(moved?)

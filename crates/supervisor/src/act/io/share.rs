@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::behalf::as_caller;
+use super::behalf::for_caller;
 use super::copy::may_copy;
 use super::{READ, WRITE, opened_for};
 use crate::object::{Object, errno};
@@ -23,7 +23,7 @@ fn number(bytes: &[u8]) -> u64 {
 /// ioctl(fd, FICLONE, source)
 pub fn clone(request: &Request<'_>, to: &Object) -> Answer {
     let from = clonable(request, request.arg32(2), to)?;
-    as_caller(request, || rustix::fs::ioctl_ficlone(to, &from))?;
+    for_caller(request, || rustix::fs::ioctl_ficlone(to, &from))?;
     DONE
 }
 
@@ -38,7 +38,7 @@ pub fn clone_range(request: &Request<'_>, to: &Object) -> Answer {
         length: number(&bytes[16..24]),
         destination_offset: number(&bytes[24..]),
     };
-    as_caller(request, || sys::clone_range(to.as_fd(), &range).map_err(errno))?;
+    for_caller(request, || sys::clone_range(to.as_fd(), &range).map_err(errno))?;
     DONE
 }
 
@@ -73,7 +73,7 @@ pub fn deduplicate(request: &Request<'_>, from: &Object) -> Answer {
         entry[FD].copy_from_slice(&destination.ours().to_le_bytes());
         destinations.push(destination);
     }
-    as_caller(request, || sys::deduplicate(from.as_fd(), &mut bytes).map_err(errno))?;
+    for_caller(request, || sys::deduplicate(from.as_fd(), &mut bytes).map_err(errno))?;
     for (entry, destination) in bytes[HEAD..].chunks_exact_mut(ENTRY).zip(&destinations) {
         entry[FD].copy_from_slice(&destination.number.to_le_bytes());
         if let Err(errno) = destination.file {
