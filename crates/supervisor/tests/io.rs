@@ -3,36 +3,43 @@
 
 mod support;
 
-use std::process::Stdio;
+use support::{Bench, Outcome, rule, transparent_for_all_types};
 
-use support::{Place, denials, deny_marked, deny_regular, transparent};
-
-const WRITE: u32 = 2;
-
-fn same_as_unconfined(mode: &str, rule: String) {
-    let place = Place::new();
-    let probe = place.probe("io");
-    let command = [probe.to_str().expect("a path in UTF-8"), mode];
-    let plain = place.plain(&command);
-    let place = place.emptied();
-    let probe = place.probe("io");
-    let confined = place.confined(&[rule], &[probe.to_str().expect("a path in UTF-8"), mode]);
-    assert_eq!(confined.printed(), plain);
+fn same_as_unconfined(mode: &str, text: &str) {
+    let run = |confined: bool| {
+        let bench = Bench::new();
+        let probe = bench.probe("io", &["-w"]);
+        let rule = bench.rule("rule", text);
+        let mut command = if confined { bench.confined(&[&rule], probe) } else { bench.plain(probe) };
+        let outcome = bench.run(command.arg(mode));
+        if confined {
+            assert_eq!(outcome.denials.len(), 0, "{:#?}", outcome.denials);
+        }
+        outcome.printed().to_owned()
+    };
+    assert_eq!(run(true), run(false));
 }
 
 #[test]
 fn every_call_returns_what_it_returns_unconfined() {
-    same_as_unconfined("alone", transparent());
+    same_as_unconfined("alone", &transparent_for_all_types());
 }
 
 #[test]
 fn every_call_returns_what_it_returns_unconfined_with_threads() {
-    same_as_unconfined("threads", transparent());
+    same_as_unconfined("threads", &transparent_for_all_types());
 }
 
 #[test]
 fn a_denied_file_in_the_table_does_not_change_what_other_files_return() {
-    same_as_unconfined("denied", deny_marked());
+    let only_reads_and_writes =
+        "r0 &= 0xfff\nif r0 != 0xe53 goto allow\nif r6 == 2 goto deny\nif r6 == 4 goto deny";
+    same_as_unconfined("denied", &rule("deny_marked", only_reads_and_writes));
+}
+
+/// Denies writing regular files.
+fn deny_writing() -> String {
+    rule("deny_writing", "r0 &= 0xf000\nif r0 != 0x8000 goto allow\nif r6 & 2 goto deny")
 }
 
 /// What v7's own test asserts about descriptors from before the confinement (3, 4, 5: read-only, both, write-only).
@@ -61,22 +68,21 @@ print("wo allocate", what(lambda: os.posix_fallocate(5, 0, 10)))
 print("ro close", what(lambda: os.close(3)))
 "#;
 
-fn inherited(rules: &[String], before: &str) -> (String, Vec<serde_json::Value>) {
-    let place = Place::new();
+fn inherited(text: &str, before: &str) -> Outcome {
+    let bench = Bench::new();
     for name in ["ro", "rw", "wo"] {
-        std::fs::write(place.path().join(name), "fs_read_only").expect("a file");
+        bench.file(name, 0o644, "fs_read_only");
     }
-    std::fs::write(place.path().join("probe.py"), format!("{before}\n{INHERITED}")).expect("a file");
-    let (confine, log) = place.confining(rules, &["python3", "probe.py"]);
-    let mut shell = std::process::Command::new("sh");
+    bench.file("probe.py", 0o644, format!("{before}\n{INHERITED}"));
+    let rule = bench.rule("rule", text);
+    let mut confine = bench.confined(&[&rule], "python3");
+    confine.arg("probe.py");
+    let mut shell = bench.plain("sh");
     shell
         .args(["-c", "exec \"$@\" 3<ro 4<>rw 5>>wo", "sh"])
         .arg(confine.get_program())
         .args(confine.get_args());
-    let output = shell.current_dir(place.path()).stdin(Stdio::null()).output().expect("a shell");
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    (String::from_utf8_lossy(&output.stdout).into_owned(), denials(&log))
+    bench.run(&mut shell)
 }
 
 /// A second thread, so that the supervisor acts on behalf.
@@ -86,24 +92,21 @@ const THREAD: &str =
 #[test]
 fn descriptors_from_before_are_denied_as_v7_does() {
     for before in ["", THREAD] {
-        let (without, none) = inherited(&[transparent()], before);
+        let without = inherited(&transparent_for_all_types(), before);
         assert_eq!(
-            without,
+            without.printed(),
             "ro write EBADF\nro read ok\nrw write ok\nrw read ok\nwo write ok\nwo read EBADF\nwo pwrite ok\n\
              wo writev ok\nwo sendfile EINVAL\nrw copy ok\nwo splice EINVAL\nwo allocate ok\nro close ok\n"
         );
-        assert_eq!(none.len(), 0, "{none:#?}");
-        let (denied, lines) = inherited(&[deny_regular(WRITE)], before);
+        assert_eq!(without.denials.len(), 0, "{:#?}", without.denials);
+        let denied = inherited(&deny_writing(), before);
         assert_eq!(
-            denied,
+            denied.printed(),
             "ro write EBADF\nro read ok\nrw write EPERM\nrw read ok\nwo write EPERM\nwo read EBADF\nwo pwrite EPERM\n\
              wo writev EPERM\nwo sendfile EPERM\nrw copy EPERM\nwo splice EPERM\nwo allocate EPERM\nro close ok\n"
         );
         for syscall in ["write", "pwrite64", "writev", "sendfile", "copy_file_range", "splice", "fallocate"] {
-            let line =
-                lines.iter().find(|line| line["syscall"] == syscall).unwrap_or_else(|| panic!("{syscall}"));
-            assert_eq!((&line["hook"], &line["action"]), (&"file_permission".into(), &"WRITE".into()));
-            assert_eq!(line["rule"]["name"], "deny_regular");
+            assert!(denied.denied(syscall, "file_permission", "WRITE"), "{syscall}: {:#?}", denied.denials);
         }
     }
 }

@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
-use support::{Confined, Place, deny_marked_actions, rule, transparent};
+use support::{Bench, Outcome, deny_marked, rule, transparent_for_all_types};
 
 const EXEC: u32 = 1;
 const WRITE: u32 = 2;
@@ -25,20 +25,17 @@ const THREAD: &str =
     "import threading, time\nthreading.Thread(target=time.sleep, args=(60,), daemon=True).start()";
 
 fn same_as_unconfined(mode: &str) {
-    let place = Place::new();
-    let plain = place.plain(&[place.probe("socket").to_str().expect("UTF-8"), mode]);
-    let place = place.emptied();
-    let confined = place.confined(&[transparent()], &[place.probe("socket").to_str().expect("UTF-8"), mode]);
-    let hide = |text: &str, place: &Place| text.replace(place.path().to_str().expect("UTF-8"), "HERE");
-    assert_eq!(hide(&confined.printed(), &place).lines().count(), plain.lines().count());
-    for (ours, theirs) in confined.printed().lines().zip(plain.lines()) {
-        // The directories differ, their names are equally long.
-        let is_path = ours.contains("/dir/abs");
-        assert!(
-            ours == theirs || is_path && theirs.contains("/dir/abs"),
-            "confined: {ours}\nplain:    {theirs}"
-        );
-    }
+    let run = |confined: bool| {
+        let bench = Bench::new();
+        let probe = bench.probe("socket", &["-w"]);
+        let rule = bench.rule("rule", &transparent_for_all_types());
+        let mut command = if confined { bench.confined(&[&rule], probe) } else { bench.plain(probe) };
+        let outcome = bench.run(command.arg(mode));
+        // The folders differ, their names are equally long.
+        let folder = bench.path("").to_str().expect("UTF-8").trim_end_matches('/').to_owned();
+        outcome.printed().replace(&folder, "FOLDER")
+    };
+    assert_eq!(run(true), run(false));
 }
 
 #[test]
@@ -55,9 +52,10 @@ fn mark(path: &Path) {
     set_permissions(path, Permissions::from_mode(0o7123)).expect("chmod");
 }
 
-fn python(place: &Place, rule: String, before: &str, script: &str) -> Confined {
+fn python(bench: &Bench, text: &str, before: &str, script: &str) -> Outcome {
+    let rule = bench.rule("rule", text);
     let script = format!("{PRELUDE}{before}\n{script}");
-    place.confined(&[rule], &["python3", "-c", &script])
+    bench.run(bench.confined(&[&rule], "python3").args(["-c", &script]))
 }
 
 const PRELUDE: &str = r#"
@@ -76,15 +74,14 @@ fn connecting_to_a_path_asks_write_about_the_socket() {
     let script = "print(what(lambda: socket(AF_UNIX).connect('marked')), what(lambda: socket(AF_UNIX).connect('other')), \
                   what(lambda: socket(AF_UNIX).connect('link')))";
     for before in ["", THREAD] {
-        let place = Place::new();
-        let _listeners =
-            ["marked", "other"].map(|name| UnixListener::bind(place.path().join(name)).expect("bind"));
-        std::os::unix::fs::symlink("marked", place.path().join("link")).expect("a link");
-        mark(&place.path().join("marked"));
-        let denied = python(&place, deny_marked_actions(WRITE), before, script);
+        let bench = Bench::new();
+        let _listeners = ["marked", "other"].map(|name| UnixListener::bind(bench.path(name)).expect("bind"));
+        std::os::unix::fs::symlink("marked", bench.path("link")).expect("a link");
+        mark(&bench.path("marked"));
+        let denied = python(&bench, &deny_marked(WRITE), before, script);
         assert_eq!(denied.printed(), "EPERM ok EPERM\n");
         assert!(denied.denied("connect", "inode_permission", "WRITE"));
-        let allowed = python(&place, deny_marked_actions(REMOVE), before, script);
+        let allowed = python(&bench, &deny_marked(REMOVE), before, script);
         assert_eq!(allowed.printed(), "ok ok ok\n");
     }
 }
@@ -95,18 +92,17 @@ fn sending_to_a_path_asks_write_about_the_socket() {
                   print(what(lambda: s.sendto(b'to', 'marked')), what(lambda: s.sendmsg([b'msg'], [], 0, 'marked')), \
                   what(lambda: s.connect('marked')), what(lambda: s.sendto(b'to', 'other')))";
     for before in ["", THREAD] {
-        let place = Place::new();
-        let sockets =
-            ["marked", "other"].map(|name| UnixDatagram::bind(place.path().join(name)).expect("bind"));
-        mark(&place.path().join("marked"));
-        let denied = python(&place, deny_marked_actions(WRITE), before, script);
+        let bench = Bench::new();
+        let sockets = ["marked", "other"].map(|name| UnixDatagram::bind(bench.path(name)).expect("bind"));
+        mark(&bench.path("marked"));
+        let denied = python(&bench, &deny_marked(WRITE), before, script);
         assert_eq!(denied.printed(), "EPERM EPERM EPERM ok\n");
         for syscall in ["sendto", "sendmsg", "connect"] {
             assert!(denied.denied(syscall, "inode_permission", "WRITE"), "{syscall}");
         }
         sockets[0].set_nonblocking(true).expect("non-blocking");
         assert!(sockets[0].recv(&mut [0; 10]).is_err(), "nothing may have arrived");
-        let allowed = python(&place, deny_marked_actions(REMOVE), before, script);
+        let allowed = python(&bench, &deny_marked(REMOVE), before, script);
         assert_eq!(allowed.printed(), "ok ok ok ok\n");
         assert_eq!(sockets[0].recv(&mut [0; 10]).expect("a datagram"), 2);
     }
@@ -116,23 +112,23 @@ fn sending_to_a_path_asks_write_about_the_socket() {
 fn binding_to_a_path_asks_what_mknod_asks() {
     let script = "print(what(lambda: socket(AF_UNIX).bind('dir/name')), what(lambda: socket(AF_UNIX).bind('name')), \
                   what(lambda: socket(AF_UNIX).bind('\\0landlock-test-%d' % os.getpid())))";
-    let run = |rule: String| {
-        let place = Place::new();
-        std::fs::create_dir(place.path().join("dir")).expect("a directory");
-        mark(&place.path().join("dir"));
-        let done = python(&place, rule, "", script);
-        assert_eq!(place.path().join("dir/name").exists(), done.printed().starts_with("ok"));
+    let run = |text: &str| {
+        let bench = Bench::new();
+        std::fs::create_dir(bench.path("dir")).expect("a directory");
+        mark(&bench.path("dir"));
+        let done = python(&bench, text, "", script);
+        assert_eq!(bench.path("dir/name").exists(), done.printed().starts_with("ok"));
         done
     };
-    let directory = run(deny_marked_actions(WRITE));
+    let directory = run(&deny_marked(WRITE));
     assert_eq!(directory.printed(), "EPERM ok ok\n");
     assert!(directory.denied("bind", "inode_permission", "EXEC|WRITE"), "{:#?}", directory.denials);
-    let walk = run(deny_marked_actions(EXEC));
+    let walk = run(&deny_marked(EXEC));
     assert_eq!(walk.printed(), "EPERM ok ok\n");
-    let names = run(rule("no_names", &format!("if r6 & {NEW} goto deny")));
+    let names = run(&rule("no_names", &format!("if r6 & {NEW} goto deny")));
     assert_eq!(names.printed(), "EPERM EPERM ok\n");
     assert!(names.denied("bind", "inode_mknod", "NEW"));
-    assert_eq!(run(deny_marked_actions(REMOVE)).printed(), "ok ok ok\n");
+    assert_eq!(run(&deny_marked(REMOVE)).printed(), "ok ok ok\n");
 }
 
 /// Sends open files through `to`.
@@ -149,11 +145,11 @@ fn a_descriptor_from_outside_is_received_only_if_it_may_be() {
     let script = "s = socket(fileno=0)\n\
                   data, fds, flags, _ = recv_fds(s, 10, 10)\n\
                   print(len(data), len(fds), bool(flags & MSG_CTRUNC), [os.fstat(fd).st_mode & 0o777 for fd in fds])";
-    let run = |rule: String, before: &str| {
-        let place = Place::new();
+    let run = |text: &str, before: &str| {
+        let bench = Bench::new();
         let (ours, theirs) = UnixStream::pair().expect("a pair");
         let open = |name: &str, mode: u32| {
-            let path = place.path().join(name);
+            let path = bench.path(name);
             let file = File::create(&path).expect("a file");
             set_permissions(&path, Permissions::from_mode(mode)).expect("chmod");
             file
@@ -161,22 +157,15 @@ fn a_descriptor_from_outside_is_received_only_if_it_may_be() {
         let (first, marked, last) = (open("a", 0o600), open("b", 0o7123), open("c", 0o640));
         pass(&ours, &[&first, &marked, &last]);
         let script = format!("{PRELUDE}{before}\n{script}");
-        let (mut confine, log) = place.confining(&[rule], &["python3", "-c", &script]);
-        let output = confine.stdin(Stdio::from(OwnedFd::from(theirs))).output().expect("the driver");
-        let confined = Confined { output, denials: support::denials(&log) };
-        // Nothing of it may be left open anywhere.
-        drop(first);
-        confined
+        let rule = bench.rule("rule", text);
+        let mut confine = bench.confined(&[&rule], "python3");
+        bench.run(confine.args(["-c", &script]).stdin(Stdio::from(OwnedFd::from(theirs))))
     };
     for before in ["", THREAD] {
-        let denied = run(deny_marked_actions(GET), before);
+        let denied = run(&deny_marked(GET), before);
         assert_eq!(denied.printed(), "1 1 True [384]\n");
         assert!(denied.denied("recvmsg", "file_receive", "GET"));
-        assert_eq!(run(deny_marked_actions(REMOVE), before).printed(), "1 3 False [384, 83, 416]\n");
-        assert_eq!(
-            run(transparent().replace("goto deny", "goto allow"), before).printed(),
-            "1 3 False [384, 83, 416]\n"
-        );
+        assert_eq!(run(&deny_marked(REMOVE), before).printed(), "1 3 False [384, 83, 416]\n");
     }
 }
 
@@ -197,25 +186,25 @@ if child == 0:
 print(take(child, marked), take(child, ordinary), take(os.getpid(), ordinary), [take(supervisor, n) for n in range(8)].count("ok"))
 os.kill(child, 9)
 "#;
-    let place = Place::new();
-    std::fs::write(place.path().join("ordinary"), "").expect("a file");
-    std::fs::write(place.path().join("marked"), "").expect("a file");
-    mark(&place.path().join("marked"));
+    let bench = Bench::new();
+    std::fs::write(bench.path("ordinary"), "").expect("a file");
+    std::fs::write(bench.path("marked"), "").expect("a file");
+    mark(&bench.path("marked"));
     // Opening asks READ as well; receiving asks GET alone.
     let only_get =
         rule("only_get", &format!("r0 &= 0xfff\nif r0 != 0xe53 goto allow\nif r6 == {GET} goto deny"));
     let denied =
-        python(&place, only_get, "", &script.replace("\"marked\", os.O_RDONLY", "\"marked\", os.O_PATH"));
+        python(&bench, &only_get, "", &script.replace("\"marked\", os.O_RDONLY", "\"marked\", os.O_PATH"));
     assert_eq!(denied.printed(), "EPERM ok ok 0\n");
     assert!(denied.denied("pidfd_getfd", "file_receive", "GET"));
-    let twin = python(&place, deny_marked_actions(REMOVE), "", script);
+    let twin = python(&bench, &deny_marked(REMOVE), "", script);
     assert_eq!(twin.printed(), "ok ok ok 0\n");
 }
 
 #[test]
 fn the_peer_sees_the_callers_user_and_reads_what_it_wrote() {
-    let place = Place::new();
-    let listener = UnixListener::bind(place.path().join("listener")).expect("bind");
+    let bench = Bench::new();
+    let listener = UnixListener::bind(bench.path("listener")).expect("bind");
     let served = std::thread::spawn(move || {
         let (mut stream, _) = listener.accept().expect("a connection");
         let user = rustix::net::sockopt::socket_peercred(&stream).expect("credentials").uid;
@@ -223,9 +212,10 @@ fn the_peer_sees_the_callers_user_and_reads_what_it_wrote() {
         stream.read_to_string(&mut text).expect("text");
         (user, text)
     });
-    let script = "s = socket(AF_UNIX); s.connect('listener'); s.sendall(b'hello'); print(s.getpeername())";
-    let confined = python(&place, transparent(), THREAD, script);
-    assert_eq!(confined.printed(), "listener\n");
+    let script =
+        "s = socket(AF_UNIX); s.connect('listener'); s.sendall(b'hello'); print(s.getpeername()[-9:])";
+    let confined = python(&bench, &transparent_for_all_types(), THREAD, script);
+    assert_eq!(confined.printed(), "/listener\n");
     let (user, text) = served.join().expect("the server");
     assert_eq!((user.as_raw(), text.as_str()), (rustix::process::getuid().as_raw(), "hello"));
 }

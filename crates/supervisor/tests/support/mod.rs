@@ -59,6 +59,41 @@ deny:
     exit
 ";
 
+/// A rule of event FS with this body; `r6` holds the actions, `r0` the mode, or a negative number for a name without
+/// an object. Label `deny` denies, `allow` allows.
+pub fn rule(name: &str, body: &str) -> String {
+    format!(
+        ".rule {name}\n.event FS\n.license \"GPL\"\n\
+         r6 = *(u64 *)(r1 + 24)\nr1 = *(u64 *)(r1 + 16)\ncall handle_fs_get_mode\n{body}\n\
+         allow:\nr0 = 0\nexit\ndeny:\nr0 = 1\nexit\n"
+    )
+}
+
+/// Like [`TRANSPARENT`], but whatever the type: nothing has permissions 07123, unless a test gives them.
+pub fn transparent_for_all_types() -> String {
+    rule("transparent_for_all_types", "r0 &= 0xfff\nif r0 == 0xe53 goto deny")
+}
+
+/// Denies every question with one of `actions` about objects with permissions 07123.
+pub fn deny_marked(actions: u32) -> String {
+    rule("deny_marked", &format!("r0 &= 0xfff\nif r0 != 0xe53 goto allow\nif r6 & {actions} goto deny"))
+}
+
+impl Outcome {
+    /// What the command printed; fails the test unless it succeeded.
+    pub fn printed(&self) -> &str {
+        assert_eq!(self.code, 0, "{self:#?}");
+        &self.stdout
+    }
+
+    /// Whether a denial has this syscall, hook and action.
+    pub fn denied(&self, syscall: &str, hook: &str, action: &str) -> bool {
+        self.denials.iter().any(|denial| {
+            denial["syscall"] == syscall && denial["hook"] == hook && denial["action"] == action
+        })
+    }
+}
+
 impl Bench {
     pub fn new() -> Bench {
         Bench { dir: tempfile::tempdir().expect("a temporary folder") }
