@@ -26,7 +26,7 @@ const RUNS: &[Run] = &[
             "--require=lsm=bpf",
             "--env=PREEMPTION=voluntary",
         ],
-        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm", "--skip=without"],
+        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm"],
     },
     Run {
         guest: &[
@@ -37,7 +37,7 @@ const RUNS: &[Run] = &[
             "--env=PREEMPTION=full",
             "--smp=2",
         ],
-        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm", "--skip=without"],
+        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm"],
     },
     Run {
         guest: &[
@@ -46,7 +46,7 @@ const RUNS: &[Run] = &[
             "--require=lsm=bpf",
             "--env=PREEMPTION=lazy",
         ],
-        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm", "--skip=without"],
+        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm"],
     },
     Run {
         guest: &[
@@ -77,7 +77,7 @@ const RUNS: &[Run] = &[
 /// `cargo xtask guest-test`.
 #[derive(clap::Args, Debug)]
 pub struct Options {
-    /// Only the boots whose arguments contain all of these words, such as `6.1` or `--user`
+    /// Only the boots that have all of these words among their arguments, such as 6.1 or no-lsm=bpf
     words: Vec<String>,
 }
 
@@ -87,7 +87,11 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     for run in RUNS {
         let line = [run.guest, &["--"], run.tests].concat();
         let text = line.join(" ");
-        if !options.words.iter().all(|word| text.contains(word.as_str())) {
+        let has = |word: &String| {
+            let value = |argument: &str| argument.split_once('=').is_some_and(|(_, value)| value == word);
+            line.iter().any(|argument| argument.trim_start_matches("--") == word || value(argument))
+        };
+        if !options.words.iter().all(has) {
             continue;
         }
         println!("guest-test: {text}");

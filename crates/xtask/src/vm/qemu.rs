@@ -185,3 +185,27 @@ fn verdict(control: &Path) -> Result<Verdict> {
         _ => bail!("the guest said {line:?}, which means nothing"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_guests_own_words_are_a_verdict() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let said = |text: &str| {
+            std::fs::write(file.path(), text).unwrap();
+            verdict(file.path())
+        };
+        assert_eq!(said("status 3\n").unwrap(), Verdict::Status(3));
+        assert_eq!(
+            said("refused lsm=bpf: the list is yama\n").unwrap(),
+            Verdict::Refused("lsm=bpf: the list is yama".into())
+        );
+        assert_eq!(said("refused first\nstatus 0\n").unwrap(), Verdict::Refused("first".into()));
+        assert_eq!(said("").unwrap(), Verdict::None);
+        for nonsense in ["status\n", "status 256\n", "status -1\n", "ok\n"] {
+            assert!(said(nonsense).is_err(), "{nonsense}");
+        }
+    }
+}
