@@ -37,6 +37,7 @@ const SIGKILL: i32 = 9;
 /// the command cannot be executed, 127 if there is none, 128 + N if signal N ended it. Standard output
 /// is the command's alone.
 #[derive(clap::Args)]
+#[command(override_usage = "landlock run [OPTIONS] --rule <FILE>... [--] <COMMAND> [ARG]...")]
 pub struct Args {
     /// What enforces the rules.
     #[arg(long, value_name = "TARGET", default_value = "auto")]

@@ -26,6 +26,13 @@ fn the_mode_decides_and_is_a_regular_file_s_unless_given() {
     with(&["--mode", "0100600"]).exits(0).says("denied");
     with(&["--mode", "020666"]).exits(0).says("allowed\n");
     with(&["--mode", "010600"]).exits(0).says("allowed\n");
+}
+
+#[test]
+fn a_name_without_an_object_has_no_mode() {
+    let execute = ["--event", "FS", "--action", "EXEC"];
+    let with = |more: &[&str]| simulate("no-setuid-files.c", &[&execute, more].concat());
+    with(&[]).exits(0).says("allowed\n");
     with(&["--no-object"]).exits(0).says("denied");
 }
 
