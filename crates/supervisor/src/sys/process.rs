@@ -33,12 +33,13 @@ pub enum Forked {
     Child,
 }
 
-/// Forks. The calling process must have one thread only, else `EDEADLK`: locks another thread holds
-/// would stay locked in the child.
+/// Forks. Refuses if the calling process has more than one thread, or cannot find out: locks another thread
+/// holds would stay locked in the child.
 pub fn fork() -> Result<Forked> {
-    let threads = std::fs::read_dir("/proc/self/task")?.count();
-    if threads != 1 {
-        return Err(Error::from_raw_os_error(libc::EDEADLK));
+    let threads = std::fs::read_dir("/proc/self/task")
+        .map_err(|error| Error::other(format!("cannot count our threads in /proc/self/task: {error}")))?;
+    if threads.count() != 1 {
+        return Err(Error::other("the process has more than one thread"));
     }
     // SAFETY: single-threaded (checked above), so the child may go on as a normal process.
     match check(i64::from(unsafe { libc::fork() }))? {
