@@ -7,28 +7,70 @@
 //!
 //! * files of kinds that are made without asking us (sockets, pipes, memfds …) are judged beforehand;
 //! * files that are opened or received come through us, because [`crate::filter`] couples those syscalls; they wait
-//!   until every passing syscall they would be denied to has passed.
+//!   until every passing syscall they would be denied to has passed, and are remembered for as long as the tree
+//!   lives: a descriptor that threads keep moving could hide from whoever looks through the table;
+//! * the table is looked through all the same, for files whose mode has changed since. (One that is changed and
+//!   hidden is not found: such a file was allowed when it was opened.)
 //!
 //! Where that does not hold, we act ourselves on the file we judged, and what we cannot do for another process
 //! is refused: better than a race.
 
-use std::os::fd::OwnedFd;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashSet;
+use std::ffi::CStr;
+use std::os::fd::BorrowedFd;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use landlock_compiler::abi::Actions;
 use landlock_compiler::evaluate::Verdict;
-use rustix::fs::{AtFlags, CWD, Dir, DirEntry, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::filter;
 use crate::judge::{About, Ask};
-use crate::object::Object;
-use crate::request::{Answer, Reply, Request};
+use crate::request::{Answer, Reply, Request, Status};
 
-/// Syscalls that were let go on and may not have looked at their descriptor yet.
+/// What may be in the tables of descriptors, and who may be about to use them.
 #[derive(Debug, Default)]
-pub struct Passing(Mutex<Vec<Pass>>);
+pub struct Passing {
+    /// Syscalls that were let go on and may not have looked at their descriptor yet.
+    passes: Mutex<Vec<Pass>>,
+    /// Every kind of file that has come into a table of the tree.
+    entered: Mutex<HashSet<Entered>>,
+}
+
+/// An open file, as far as verdicts depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Entered {
+    mode: u32,
+    /// How it is open: `S_IRUSR`, `S_IWUSR`, as the links in `/proc/*/fd` show it.
+    access: u32,
+}
+
+impl Entered {
+    /// `None` for a file that nothing can be done with (`O_PATH`).
+    fn of(mode: u32, flags: OFlags) -> Option<Entered> {
+        let access = match flags & OFlags::RWMODE {
+            OFlags::RDONLY => libc::S_IRUSR,
+            OFlags::WRONLY => libc::S_IWUSR,
+            OFlags::RDWR => libc::S_IRUSR | libc::S_IWUSR,
+            _ => 0,
+        };
+        (!flags.contains(OFlags::PATH)).then_some(Entered { mode, access })
+    }
+
+    /// Whether the kernel would not stop the action by itself, because of the way the file is open.
+    fn is_open_for(self, ask: Ask) -> bool {
+        let About::Actions(actions) = ask.about else { return true };
+        let needed = match ask.hook {
+            "file_permission" if actions == Actions::READ => libc::S_IRUSR,
+            "file_permission" if actions == Actions::WRITE => libc::S_IWUSR,
+            "mmap_file" if actions.contains(Actions::WRITE) => libc::S_IWUSR,
+            _ => return true,
+        };
+        self.access & needed != 0
+    }
+}
 
 #[derive(Clone, Copy, Debug)]
 struct Pass {
@@ -121,48 +163,54 @@ pub fn has_own_descriptors(request: &Request<'_>) -> Result<bool, Errno> {
 
 fn holds_for_all(request: &Request<'_>, ask: Ask) -> Result<bool, Errno> {
     let allowed = |mode| request.shared.judge.verdict(request, ask, Some(mode)) == Verdict::Allow;
-    if !MADE_UNSEEN.into_iter().all(allowed) {
-        return Ok(false);
-    }
-    let path = format!("/proc/{}/fd", request.notification.tid);
-    let table =
-        rustix::fs::openat(CWD, path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
-    request.still_waiting()?;
-    for entry in Dir::read_from(&table)? {
-        let entry = entry?;
-        if entry.file_name().to_bytes().first() == Some(&b'.') {
-            continue;
-        }
-        match rustix::fs::statat(&table, entry.file_name(), AtFlags::empty()) {
-            Ok(stat) if !allowed(stat.st_mode) && is_open_for(&table, &entry, ask)? => return Ok(false),
-            Ok(_) | Err(Errno::NOENT) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(true)
+    let harmless = |file: Entered| !file.is_open_for(ask) || allowed(file.mode);
+    Ok(MADE_UNSEEN.into_iter().all(allowed)
+        && request.shared.passing.entered().iter().copied().all(harmless)
+        && table_of(request.notification.tid, |_| true)?.into_iter().all(harmless))
 }
 
-/// Whether the kernel would not stop the action by itself, because of the mode the file is open in.
-fn is_open_for(table: &OwnedFd, entry: &DirEntry, ask: Ask) -> Result<bool, Errno> {
-    let About::Actions(actions) = ask.about else { return Ok(true) };
-    let needed = match ask.hook {
-        "file_permission" if actions == Actions::READ => libc::S_IRUSR,
-        "file_permission" if actions == Actions::WRITE => libc::S_IWUSR,
-        "mmap_file" if actions.contains(Actions::WRITE) => libc::S_IWUSR,
-        _ => return Ok(true),
-    };
-    // The permissions of the link, not of the file, tell how it is open.
-    match rustix::fs::statat(table, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(link) => Ok(link.st_mode & needed != 0),
-        // Closed, and what takes its place is judged on its own: see `Passing`.
-        Err(Errno::NOENT) => Ok(false),
-        Err(errno) => Err(errno),
+/// The open files of a process or thread whose numbers are wanted.
+fn table_of(process: u32, wanted: impl Fn(&CStr) -> bool) -> Result<Vec<Entered>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let table = rustix::fs::openat(CWD, format!("/proc/{process}/fd"), flags, Mode::empty())?;
+    let mut files = Vec::new();
+    for entry in Dir::read_from(&table)? {
+        let entry = entry?;
+        if entry.file_name().to_bytes().first() == Some(&b'.') || !wanted(entry.file_name()) {
+            continue;
+        }
+        let look = |flags| rustix::fs::statat(&table, entry.file_name(), flags);
+        // The permissions of the link, not of the file, tell how it is open.
+        match (look(AtFlags::empty()), look(AtFlags::SYMLINK_NOFOLLOW)) {
+            (Ok(file), Ok(link)) => files.push(Entered { mode: file.st_mode, access: link.st_mode & 0o600 }),
+            // Closed meanwhile.
+            (Err(Errno::NOENT), _) | (_, Err(Errno::NOENT)) => {}
+            (Err(errno), _) | (_, Err(errno)) => return Err(errno),
+        }
     }
+    Ok(files)
+}
+
+/// Whether an open file of a process will still be open after its exec.
+fn survives_exec(process: u32, number: &CStr) -> bool {
+    let info = Status::of(format!("/proc/{process}/fdinfo/{}", number.to_string_lossy()));
+    let flags = info.ok().and_then(|info| u32::from_str_radix(info.field("flags:")?, 8).ok());
+    flags.is_none_or(|flags| flags & libc::O_CLOEXEC.cast_unsigned() == 0)
 }
 
 impl Passing {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Pass>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Pass>> {
+        self.passes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn entered(&self) -> MutexGuard<'_, HashSet<Entered>> {
+        self.entered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers what the command brings with it. It waits, before its exec.
+    pub fn inherit(&self, command: u32) -> Result<(), Errno> {
+        self.entered().extend(table_of(command, |number| survives_exec(command, number))?);
+        Ok(())
     }
 
     /// Before the verdict is made certain, so that a file admitted meanwhile is seen by one side or the other.
@@ -181,10 +229,13 @@ impl Passing {
         self.lock().retain(|pass| pass.tid != request.notification.tid);
     }
 
-    /// Waits until no syscall is passing that `object` would be denied to. To be called before the object can
-    /// get into a table of descriptors. `EPERM` if one does not come to an end.
-    pub fn admit(&self, request: &Request<'_>, object: &Object) -> Result<(), Errno> {
+    /// Remembers an open file that is about to get into a table of descriptors, and waits until no syscall is
+    /// passing that it would be denied to. `EPERM` if one does not come to an end.
+    pub fn admit(&self, request: &Request<'_>, file: BorrowedFd<'_>) -> Result<(), Errno> {
         const PATIENCE: Duration = Duration::from_secs(2);
+        let mode = rustix::fs::fstat(file)?.st_mode;
+        let Some(entered) = Entered::of(mode, rustix::fs::fcntl_getfl(file)?) else { return Ok(()) };
+        self.entered().insert(entered);
         let since = Instant::now();
         loop {
             let mut passes = self.lock();
@@ -192,9 +243,8 @@ impl Passing {
                 return Ok(());
             }
             passes.retain(|pass| !has_passed(pass));
-            let denied = |pass: &Pass| {
-                request.shared.judge.verdict(request, pass.ask, Some(object.mode())) != Verdict::Allow
-            };
+            let denied =
+                |pass: &Pass| request.shared.judge.verdict(request, pass.ask, Some(mode)) != Verdict::Allow;
             let Some(blocking) = passes.iter().copied().find(denied) else { return Ok(()) };
             drop(passes);
             if since.elapsed() > PATIENCE {

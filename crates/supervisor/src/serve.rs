@@ -165,12 +165,16 @@ fn decide(shared: &Shared, notification: Notification) -> Answer {
     let name = known.map_or("?", |row| row.name);
     let request = Request { notification, name, shared, held: false };
     let nothing = actions("-", Actions::empty());
-    match known.map(|row| &row.does) {
+    let answer = match known.map(|row| &row.does) {
         None => shared.judge.refuse_because(&request, nothing, "syscalls of another architecture are closed"),
         Some(Does::Closed(reason)) => shared.judge.refuse_because(&request, nothing, reason),
         Some(Does::Nothing) => Ok(Reply::Continue),
         Some(Does::Missing) => Err(Errno::NOSYS),
         Some(Does::Announces(_, handler) | Does::Renames(_, handler)) => handler(&request),
         Some(Does::Asks(_, Carry::Out(handler) | Carry::On(handler))) => handler(&request),
+    };
+    if let Ok(Reply::Descriptor { fd, .. }) = &answer {
+        shared.passing.admit(&request, fd.as_fd())?;
     }
+    answer
 }

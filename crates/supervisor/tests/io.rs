@@ -3,7 +3,7 @@
 
 mod support;
 
-use support::{Bench, Outcome, rule, transparent_for_all_types};
+use support::{Bench, Outcome, deny_marked, rule, transparent_for_all_types};
 
 fn same_as_unconfined(mode: &str, text: &str) {
     let run = |confined: bool| {
@@ -108,5 +108,76 @@ fn descriptors_from_before_are_denied_as_v7_does() {
         for syscall in ["write", "pwrite64", "writev", "sendfile", "copy_file_range", "splice", "fallocate"] {
             assert!(denied.denied(syscall, "file_permission", "WRITE"), "{syscall}: {:#?}", denied.denials);
         }
+    }
+}
+
+/// One thread uses a descriptor while another keeps pointing it at a file it may not use.
+fn race(text: &str, how: &str, attack: &str, tries: &str) -> Outcome {
+    let bench = Bench::new();
+    bench.file("good", 0o644, "g");
+    bench.file("marked", 0o7123, "m".repeat(7777));
+    let probe = bench.probe("race", &[]);
+    let rule = bench.rule("rule", text);
+    let confine = bench.confined(&[&rule], probe);
+    let mut shell = bench.plain("sh");
+    shell.args(["-c", "exec \"$@\" 3<>marked", "sh"]).arg(confine.get_program()).args(confine.get_args());
+    bench.run(shell.args([how, attack, tries]))
+}
+
+#[test]
+fn threads_that_swap_descriptors_reach_nothing_denied() {
+    const READ_WRITE_IOCTL: u32 = 4 | 2 | 64;
+    const REMOVE: u32 = 32;
+    for how in ["write", "read", "mmap", "ioctl"] {
+        for attack in ["swap", "hide"] {
+            let stopped = race(&deny_marked(READ_WRITE_IOCTL), how, attack, "5000");
+            assert_eq!(stopped.printed(), "not reached\n", "{how} {attack}");
+            let twin =
+                race(&deny_marked(REMOVE), how, attack, if how == "write" { "50000" } else { "100000000" });
+            assert_eq!(twin.printed(), "reached\n", "{how} {attack}");
+        }
+    }
+}
+
+#[test]
+fn programs_work_as_without_rules() {
+    let run = |confined: bool| {
+        let bench = Bench::new();
+        let rule = bench.rule("rule", &transparent_for_all_types());
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/probes/programs.py");
+        let mut python = if confined { bench.confined(&[&rule], "python3") } else { bench.plain("python3") };
+        let outcome = bench.run(python.arg(script));
+        assert_eq!(outcome.denials.len(), 0, "{:#?}", outcome.denials);
+        outcome.printed().to_owned()
+    };
+    let plain = run(false);
+    assert_eq!(plain.lines().count(), 4, "{plain}");
+    assert_eq!(run(true), plain);
+}
+
+/// Reads a line from a terminal of its own, with a thread or without, and writes what it read.
+const TERMINAL: &str = r#"
+import os, pty, sys, subprocess
+parent, child = pty.openpty()
+script = sys.argv[1] + "\nimport sys\nprint('read', sys.stdin.readline().strip(), sys.stdout.isatty(), flush=True)"
+process = subprocess.Popen([sys.executable, "-c", script], stdin=child, stdout=child, start_new_session=True)
+os.write(parent, b"typed\n")
+text = b""
+while b"read" not in text or text.count(b"\n") < 2:
+    text += os.read(parent, 100)
+print(text, process.wait())
+"#;
+
+#[test]
+fn terminals_are_read_and_written() {
+    for before in ["", THREAD] {
+        let run = |confined: bool| {
+            let bench = Bench::new();
+            let rule = bench.rule("rule", &transparent_for_all_types());
+            let mut python =
+                if confined { bench.confined(&[&rule], "python3") } else { bench.plain("python3") };
+            bench.run(python.args(["-c", TERMINAL, before])).printed().to_owned()
+        };
+        assert_eq!(run(true), run(false));
     }
 }

@@ -159,7 +159,6 @@ fn existing(request: &Request<'_>, object: &Object, how: &How) -> Result<OwnedFd
         judge.ask(request, actions("inode_setattr", Actions::WRITE), object)?;
     }
     let flags = how.flags - (OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW);
-    request.shared.passing.admit(request, object)?;
     open_pinned(request, object, flags)
 }
 

@@ -33,6 +33,8 @@ const AT_FILTER: u32 = 2;
 pub struct Confined {
     /// The command.
     pub command: OwnedFd,
+    /// Its process id.
+    pub pid: u32,
     /// Where its notifications, and those of all it starts, come from.
     pub listener: OwnedFd,
 }
@@ -98,9 +100,10 @@ impl Handshake {
         if offered == GIVEN_UP {
             return Ok(None);
         }
-        let pid = Pid::from_raw(self.pid.get().cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
+        let number = self.pid.get();
+        let pid = Pid::from_raw(number.cast_signed()).ok_or(rustix::io::Errno::SRCH)?;
         let (command, listener) = take(pid, offered - 1)?;
-        Ok(Some(Confined { command, listener }))
+        Ok(Some(Confined { command, pid: number, listener }))
     }
 
     /// The listener is served: the command may run.

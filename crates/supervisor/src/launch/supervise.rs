@@ -93,6 +93,7 @@ fn serve_command(
     // Only speed depends on it.
     drop(sys::wake_on_same_cpu(confined.listener.as_fd()));
     let shared = Arc::new(Shared::new(confined.listener, judge, ids));
+    shared.passing.inherit(confined.pid).map_err(failed("cannot read what the command inherits"))?;
     serve::start(&shared).map_err(failed("cannot start a thread"))?;
     handshake.go();
     // Off the command's way; without it a blocked call could not be ended, so it is all or nothing.

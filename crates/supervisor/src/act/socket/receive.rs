@@ -165,7 +165,7 @@ fn hand_over(request: &Request<'_>, part: Control, cloexec: bool, into: &mut Vec
                     .shared
                     .judge
                     .ask(request, RECEIVE, &object)
-                    .and_then(|()| request.shared.passing.admit(request, &object));
+                    .and_then(|()| request.shared.passing.admit(request, object.as_fd()));
                 let Ok(number) = admitted.and_then(|()| install(&object.into(), cloexec).map_err(errno))
                 else {
                     break;
@@ -201,7 +201,6 @@ pub fn pidfd_getfd(request: &Request<'_>) -> Answer {
     let fd = pidfd_getfd(&process, request.arg32(1).cast_signed(), PidfdGetfdFlags::empty())?;
     let object = Object::pin(fd)?;
     request.shared.judge.ask(request, RECEIVE, &object)?;
-    request.shared.passing.admit(request, &object)?;
     Ok(Reply::Descriptor { fd: object.into(), cloexec: true })
 }
 
