@@ -2,8 +2,8 @@
 //! `/proc` on behalf of another process: `self` is the caller, and we are not there.
 //!
 //! The kernel lets every process into its own `/proc/PID`. What we open for a caller is checked against
-//! us, so whatever leads to an entry of ours is refused here; entries of others outside the tree are
-//! refused by the kernel itself, because we are inside the ptrace boundary.
+//! us, so whatever leads to an entry of ours, or of our reaper, is refused here; entries of others outside
+//! the tree are refused by the kernel itself, because we are inside the ptrace boundary.
 
 use std::ffi::CStr;
 use std::path::Path;
@@ -12,7 +12,7 @@ use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::object::{Object, errno};
-use crate::request::Request;
+use crate::request::{Request, Status};
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 const ROOT_INODE: u64 = 1;
@@ -24,7 +24,7 @@ pub fn is_proc(object: &Object) -> bool {
     anonymous && rustix::fs::fstatfs(object).is_ok_and(|statfs| statfs.f_type == PROC_SUPER_MAGIC)
 }
 
-/// `EACCES` if the object is an entry of ours, or of a process on a proc file system that numbers processes
+/// `EACCES` if the object is an entry of ours or the reaper's, or of a process on a proc file system that numbers processes
 /// in a way we do not know.
 pub fn guard(object: &Object) -> Result<(), Errno> {
     if !is_proc(object) || object.stat().st_ino == ROOT_INODE {
@@ -37,10 +37,18 @@ pub fn guard(object: &Object) -> Result<(), Errno> {
         let entry = (0..parts.len()).any(|index| number(index).is_some());
         return if entry { Err(Errno::ACCESS) } else { Ok(()) };
     }
-    let ours = |number: u32| Path::new(&format!("/proc/self/task/{number}")).exists();
     let thread = parts.get(3).filter(|part| **part == "task").and_then(|_| number(4));
     let forbidden = number(2).is_some_and(ours) || thread.is_some_and(ours) || !path.starts_with("/proc");
     if forbidden { Err(Errno::ACCESS) } else { Ok(()) }
+}
+
+/// Whether the number is a thread of ours, or the reaper, which is our only child.
+fn ours(number: u32) -> bool {
+    let is_child = || {
+        let status = Status::of(format!("/proc/{number}/status"));
+        status.is_ok_and(|status| status.number("PPid:") == Some(std::process::id()))
+    };
+    Path::new(&format!("/proc/self/task/{number}")).exists() || is_child()
 }
 
 fn own_proc() -> Result<Object, Errno> {

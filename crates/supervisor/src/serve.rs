@@ -83,25 +83,17 @@ pub fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
 /// Starts the thread that interrupts those that block for too long.
 pub fn start_watch(shared: &Arc<Shared>) -> std::io::Result<()> {
     let watched = Arc::clone(shared);
-    spawn("watch", move || Watch::run(&watched))
+    spawn("landlock-watch", move || Watch::run(&watched))
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
-    // The name tells our own /proc entries from the tree's: see `walk`.
-    std::thread::Builder::new()
-        .name(format!("{THREAD_NAME}{name}"))
-        .stack_size(256 * 1024)
-        .spawn(body)
-        .map(drop)
+    std::thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024).spawn(body).map(drop)
 }
-
-/// Every thread of a supervisor has a name that starts so.
-pub const THREAD_NAME: &str = "landlock-sup:";
 
 fn start_thread(shared: &Arc<Shared>) -> std::io::Result<()> {
     shared.idle.fetch_add(1, Ordering::AcqRel);
     let ours = Arc::clone(shared);
-    let started = spawn("", move || serve(&ours));
+    let started = spawn("landlock-serve", move || serve(&ours));
     if started.is_err() {
         shared.idle.fetch_sub(1, Ordering::AcqRel);
     }

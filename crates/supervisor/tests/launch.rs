@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use support::{Bench, NO_STICKY_PROGRAMS, TRANSPARENT};
+use support::{Bench, NO_STICKY_PROGRAMS, TRANSPARENT, child_of};
 
 fn transparent() -> (Bench, PathBuf) {
     let bench = Bench::new();
@@ -45,12 +45,6 @@ fn until(mut so: impl FnMut() -> bool) {
 fn is_running(pid: &str) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(')').next().is_some_and(|after| !after.is_empty() && !after.starts_with(" Z"))
-}
-
-/// The only child of a process.
-fn child_of(pid: &str) -> String {
-    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("children");
-    children.split_whitespace().next().expect("a child").to_owned()
 }
 
 fn pid(text: &str) -> Pid {

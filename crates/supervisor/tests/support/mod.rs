@@ -174,6 +174,17 @@ impl Bench {
     }
 }
 
+/// The only child of a process, once there is one.
+pub fn child_of(pid: &str) -> String {
+    loop {
+        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("children");
+        if let Some(child) = children.split_whitespace().next() {
+            return child.to_owned();
+        }
+        std::thread::yield_now();
+    }
+}
+
 /// `examples/confine.rs`. Cargo builds it with all tests, but not with one alone, so it is made sure of here.
 fn driver() -> PathBuf {
     static BUILT: Once = Once::new();
