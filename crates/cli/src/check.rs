@@ -26,7 +26,7 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     for (path, rule) in load::load(&args.files, &load::ANY) {
         match rule {
             Ok(rule) => {
-                speak::result(&format!("{}\n", accepted(path, &rule)))?;
+                speak::result(&(speak::plain(&accepted(path, &rule)) + "\n"))?;
                 for warning in lint(&rule) {
                     speak::notice(&format!("{}: rule {}: warning: {warning}", path.display(), rule.name()));
                 }

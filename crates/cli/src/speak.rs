@@ -36,7 +36,19 @@ pub fn error(error: &anyhow::Error) {
 /// Tells anything else than a result.
 pub fn notice(message: &dyn Display) {
     // Without standard error there is nowhere to complain about it.
-    drop(writeln!(std::io::stderr(), "landlock: {message}"));
+    drop(writeln!(std::io::stderr(), "landlock: {}", plain(message)));
+}
+
+/// Text without anything a terminal would obey: names of files and rules may come from somebody else.
+pub fn plain(text: &dyn Display) -> String {
+    text.to_string().chars().fold(String::new(), |mut plain, letter| {
+        match letter {
+            '\n' | '\t' => plain.push(letter),
+            letter if letter.is_control() => plain.extend(letter.escape_default()),
+            letter => plain.push(letter),
+        }
+        plain
+    })
 }
 
 /// An error and its causes in one text; causes that an error names itself are not repeated.

@@ -134,9 +134,10 @@ impl std::fmt::Display for Denial {
         }
         write!(f, " at {}", self.hook)?;
         if let Some(rule) = &self.rule {
-            write!(f, ": denied by rule {} '{}', instruction {}", rule.index, rule.name, rule.insn)?;
+            let name = rule.name.escape_debug();
+            write!(f, ": denied by rule {} '{name}', instruction {}", rule.index, rule.insn)?;
             if let Some(line) = &rule.line {
-                write!(f, " ({line})")?;
+                write!(f, " ({})", line.escape_debug())?;
             }
         }
         match self.reason {

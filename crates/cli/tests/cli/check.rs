@@ -72,6 +72,17 @@ fn rules_that_can_hardly_be_meant_are_warned_about_and_accepted() {
     ");
 }
 
+/// A rule is named after its file.
+#[test]
+fn names_cannot_draw_on_the_terminal() {
+    let folder = Folder::new();
+    folder.write("\u{1b}[2J.s", GOOD);
+    let ran = folder.landlock(["check", "\u{1b}[2J.s", "\u{9b}2J.s"]).exits(1);
+    let said = ran.stdout() + &ran.stderr();
+    assert!(said.contains("rule \\u{1b}[2J: accepted") && said.contains("\\u{9b}2J.s: No such"), "{said:?}");
+    assert!(!said.chars().any(|letter| letter.is_control() && letter != '\n'), "{said:?}");
+}
+
 #[test]
 fn no_file_is_a_mistake() {
     let folder = Folder::new();
