@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The rule of Landlock v7's user documentation: no file is created, whatever the system call.
 
-use crate::support::{Folder, Ran, shipped};
+use crate::support::{Folder, Ran, rule_in_c, shipped};
 
 /// Ways to make `new`.
 const WAYS: [(&str, &str); 9] = [
@@ -46,6 +46,19 @@ fn without_the_rule_every_way_works() {
     for (way, script) in WAYS {
         let folder = prepared();
         let ran = folder.free_script(script).exits(0);
+        assert!(exists(&folder), "{way}: {ran}");
+    }
+}
+
+/// It looks at every change of a name, and denies none of these.
+#[test]
+fn under_a_rule_about_something_else_every_way_works() {
+    let rule = "if (!(ctx->arg2 & LANDLOCK_ACTION_FS_REMOVE)) return 0;\n\
+                return S_ISSOCK(bpf_handle_fs_get_mode((void *)ctx->arg1));";
+    for (way, script) in WAYS {
+        let folder = prepared();
+        let rule = folder.write("keep-sockets.c", rule_in_c("FS", rule));
+        let ran = folder.confined_script(&[&rule], script).exits(0).quiet();
         assert!(exists(&folder), "{way}: {ran}");
     }
 }

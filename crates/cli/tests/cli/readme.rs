@@ -26,7 +26,7 @@ fn the_first_command_is_refused_what_it_tries() {
         folder.run(Command::new("cp").arg("-r").arg(root().join(copied)).arg(copied)).exits(0);
     }
     let ran = folder.landlock(arguments.split(' '));
-    let ran = ran.exits(1).complains("Operation not permitted");
+    let ran = ran.exits(1).complains("Operation not permitted").complains("denied by rule 0 'no-removal'");
     assert!(folder.path("docs/rules.md").is_file(), "{ran}");
     folder.run(Command::new("rm").args(["-r", "docs"])).exits(0);
     assert!(!folder.path("docs").exists());
