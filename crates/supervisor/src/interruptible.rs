@@ -99,6 +99,24 @@ fn wants_out(shared: &Shared, entry: &Entry) -> bool {
     }
     let Ok(status) = Status::of(format!("/proc/{}/status", entry.theirs)) else { return true };
     let set = |key| status.bits(key).unwrap_or(0);
-    let pending = set("SigPnd:") | set("ShdPnd:");
-    pending & !set("SigBlk:") & !set("SigIgn:") != 0
+    let takes = !set("SigBlk:") & !set("SigIgn:");
+    let of_process = set("ShdPnd:") & takes;
+    set("SigPnd:") & takes != 0 || of_process != 0 && is_meant(&status, of_process, entry.theirs)
+}
+
+/// Whether the kernel has chosen this thread for a signal of its process: the first thread if that lets it through,
+/// else one that does. A thread that was not chosen must not be interrupted: nothing would restart its syscall. Where
+/// several others could be the one, none is; the signal waits for one of them to wake by itself.
+fn is_meant(status: &Status, signals: u64, thread: u32) -> bool {
+    let Some(process) = status.number("Tgid:") else { return true };
+    let Ok(threads) = std::fs::read_dir(format!("/proc/{process}/task")) else { return true };
+    let lets_through = |number: u32| {
+        let status = Status::of(format!("/proc/{process}/task/{number}/status")).ok();
+        let runs = |status: &Status| !matches!(status.field("State:"), Some("Z" | "X"));
+        status.filter(runs).is_some_and(|status| signals & !status.bits("SigBlk:").unwrap_or(0) != 0)
+    };
+    thread == process
+        || !threads
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .any(|other| other != thread && lets_through(other))
 }

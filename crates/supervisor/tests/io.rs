@@ -181,3 +181,17 @@ fn terminals_are_read_and_written() {
         assert_eq!(run(true), run(false));
     }
 }
+
+#[test]
+fn a_signal_of_the_process_interrupts_one_thread_only() {
+    for receiver in ["leader", "other"] {
+        let run = |confined: bool| {
+            let bench = Bench::new();
+            let probe = bench.probe("shared_signal", &[]);
+            let rule = bench.rule("rule", &transparent_for_all_types());
+            let mut command = if confined { bench.confined(&[&rule], probe) } else { bench.plain(probe) };
+            bench.run(command.arg(receiver)).printed().to_owned()
+        };
+        assert_eq!(run(true), run(false), "{receiver}");
+    }
+}
