@@ -54,6 +54,14 @@ pub enum Error {
         /// The kind that was expected.
         expected: &'static str,
     },
+    /// A ring buffer holds something that is no record.
+    #[error("ring buffer {map} has no record at position {position}: does another process read it, too?")]
+    Ring {
+        /// The map's name.
+        map: String,
+        /// Bytes ever written before it.
+        position: u64,
+    },
     /// A file of the system could not be read.
     #[error("{path}: {error}")]
     File {

@@ -5,7 +5,8 @@
 //! that one never wraps. A record counts once its busy bit is gone; its memory is the program's again
 //! once our position has passed it.
 //!
-//! One reader at a time: the position is the map's, not the reader's.
+//! One reader at a time: the position is the map's, not the reader's. With more of them records get lost
+//! or damaged, nothing worse.
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -26,7 +27,8 @@ const HEADER_SIZE: usize = 8;
 #[derive(Debug)]
 pub struct Ring {
     map: Map,
-    size: usize,
+    /// What of a position is an offset in the ring: its size, a power of two, less one.
+    mask: u64,
     /// Our position, writable.
     consumer: Mapping,
     /// The kernel's position, and from the second page on the records, twice; read only.
@@ -44,31 +46,33 @@ impl Ring {
         let size = map.info().max_entries as usize;
         let consumer = Mapping::new(&map, 0, page, ProtFlags::READ | ProtFlags::WRITE)?;
         let producer = Mapping::new(&map, page, page + 2 * size, ProtFlags::READ)?;
-        Ok(Ring { map, size, consumer, producer })
+        Ok(Ring { mask: size as u64 - 1, map, consumer, producer })
     }
 
     /// Hands on every record that is complete, oldest first, and says how many there were. A record is
-    /// gone afterwards. Wait for more by polling the descriptor for reading.
-    pub fn consume(&mut self, mut record: impl FnMut(&[u8])) -> usize {
+    /// gone afterwards. Wait for more by polling the descriptor for reading. Fails if what is there is no
+    /// record, which happens when others read, too.
+    pub fn consume(&mut self, mut each: impl FnMut(&[u8])) -> Result<usize> {
         let mut count = 0;
-        // Only this reader moves the position, and `&mut self` makes it one at a time in this process.
+        let mut record = Vec::new();
         let mut position = self.consumer.position().load(Ordering::Relaxed);
         while position < acquire(self.producer.position().load(Ordering::Relaxed)) {
-            // 64-bit targets only, as everything about BPF programs here.
-            let offset = usize::try_from(position).expect("64 bits") & (self.size - 1);
-            let header = acquire(self.producer.header(offset).load(Ordering::Relaxed));
+            let broken = || Error::Ring { map: self.map.info().name.clone(), position };
+            let offset = usize::try_from(position & self.mask).map_err(|_| broken())?;
+            let header = acquire(self.producer.header(offset).ok_or_else(broken)?.load(Ordering::Relaxed));
             if header & BUSY != 0 {
                 break;
             }
             let length = (header & !(BUSY | DISCARDED)) as usize;
+            self.producer.copy(offset + HEADER_SIZE, length, &mut record).ok_or_else(broken)?;
             if header & DISCARDED == 0 {
-                record(self.producer.record(offset + HEADER_SIZE, length));
+                each(&record);
                 count += 1;
             }
             position += (HEADER_SIZE + length).next_multiple_of(8) as u64;
             self.consumer.position().store(position, Ordering::Release);
         }
-        count
+        Ok(count)
     }
 }
 
@@ -91,7 +95,7 @@ struct Mapping {
     length: usize,
 }
 
-// SAFETY: the memory belongs to no thread; all access is through atomics or to records that nobody writes.
+// SAFETY: the memory belongs to no thread; it is accessed through atomics and volatile reads only.
 unsafe impl Send for Mapping {}
 
 impl Mapping {
@@ -112,21 +116,27 @@ impl Mapping {
         unsafe { AtomicU64::from_ptr(self.start.as_ptr().cast()) }
     }
 
-    /// The header of the record at this offset of the ring.
-    fn header(&self, offset: usize) -> &AtomicU32 {
+    /// The header of the record at this offset of the ring; none if no record can be there.
+    fn header(&self, offset: usize) -> Option<&AtomicU32> {
         let at = page_size() + offset;
-        assert!(at + HEADER_SIZE <= self.length && offset.is_multiple_of(8));
+        if at + HEADER_SIZE > self.length || !offset.is_multiple_of(8) {
+            return None;
+        }
         // SAFETY: within the mapping, as checked, and aligned; the kernel accesses it atomically.
-        unsafe { AtomicU32::from_ptr(self.start.as_ptr().add(at).cast()) }
+        Some(unsafe { AtomicU32::from_ptr(self.start.as_ptr().add(at).cast()) })
     }
 
-    /// The bytes of a complete record.
-    fn record(&self, offset: usize, length: usize) -> &[u8] {
+    /// Copies so many bytes at this offset of the ring; none if they are not all in it. Nobody writes a
+    /// complete record, unless another reader has given it back: then the bytes are any.
+    fn copy(&self, offset: usize, length: usize, to: &mut Vec<u8>) -> Option<()> {
         let at = page_size() + offset;
-        assert!(at + length <= self.length);
-        // SAFETY: within the mapping, as checked. A record that is not busy is written by nobody until our
-        // position has passed it, which the caller does only after it is done with the bytes.
-        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(at), length) }
+        if at + length > self.length {
+            return None;
+        }
+        to.clear();
+        // SAFETY: within the mapping, as checked; a byte is valid whatever it is, and read once.
+        to.extend((at..at + length).map(|at| unsafe { self.start.as_ptr().add(at).read_volatile() }));
+        Some(())
     }
 }
 

@@ -252,17 +252,22 @@ mod everywhere {
             EXIT,
         ];
         let program = for_this_thread(ProgramKind::ModifyReturn, &body).unwrap();
+        let mut other = Ring::new(Map::open(map.info().id).unwrap().unwrap()).unwrap();
         let mut ring = Ring::new(map).unwrap();
         let link = Link::attach(&program, ProgramKind::ModifyReturn).unwrap();
         let mut expected = rustix::thread::gettid().as_raw_nonzero().get().to_ne_bytes().to_vec();
         expected.extend([0, 0, 0, 0, 7, 0, 0, 0]);
         // More than once around: a record takes 24 bytes.
         for round in 0..100 {
-            assert_eq!(ring.consume(|record| panic!("round {round}: a record nobody wrote: {record:?}")), 0);
+            assert_eq!(
+                ring.consume(|record| panic!("round {round}: a record nobody wrote: {record:?}")).unwrap(),
+                0
+            );
             open_something().unwrap();
             open_something().unwrap();
             let mut records = Vec::new();
-            assert_eq!(ring.consume(|record| records.push(record.to_vec())), 2);
+            assert_eq!(ring.consume(|record| records.push(record.to_vec())).unwrap(), 2);
+            assert_eq!(other.consume(|record| panic!("a record read twice: {record:?}")).unwrap(), 0);
             assert_eq!(records, [expected.clone(), expected.clone()]);
         }
         drop(link);
