@@ -190,7 +190,7 @@ impl Request<'_> {
 
     /// `/proc/TID/status` of the caller.
     pub fn status(&self) -> Result<Status, Errno> {
-        Status::of(&format!("/proc/{}/status", self.notification.tid)).and_then(|status| {
+        Status::of(format!("/proc/{}/status", self.notification.tid)).and_then(|status| {
             self.still_waiting()?;
             Ok(status)
         })

@@ -43,7 +43,8 @@ fn run(filter: &[libc::sock_filter], arch: u32, nr: u32, args: [u64; 6]) -> u32 
         4 => arch,
         _ => {
             let arg = args[((offset - 16) / 8) as usize];
-            if offset % 8 == 4 { (arg >> 32) as u32 } else { arg as u32 }
+            let half = if offset % 8 == 4 { arg >> 32 } else { arg & u64::from(u32::MAX) };
+            u32::try_from(half).unwrap()
         }
     };
     let (mut at, mut a) = (0, 0u32);
