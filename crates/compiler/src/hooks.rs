@@ -4,7 +4,7 @@
 //! A row of the table is a [`Hook`]; each of its [`Instance`]s builds one context and runs the rules
 //! of one event. Instances of a hook run in order; the first that denies ends the hook. The v7 rows
 //! are `spec/landlock-v7.md` section 2; the newer ones reach the same objects by doors that v7's
-//! kernel did not have.
+//! kernel did not have. One instance was added to a v7 row: see [`Asked::IfPositive`].
 
 use crate::abi::{Actions, Event, HandleKind};
 
@@ -39,6 +39,18 @@ pub struct Instance {
     pub event: Event,
     /// What `arg2` holds.
     pub arg2: Arg2,
+    /// When it is asked.
+    pub asked: Asked,
+}
+
+/// When an [`Instance`] is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// At every call of the hook.
+    Always,
+    /// Only if the object, a dentry, has an inode (is positive). Not in v7: a rename over an existing file was no
+    /// REMOVE of it there, so that a rule against removing could be walked around.
+    IfPositive,
 }
 
 /// What `arg2` of an [`Instance`] holds.
@@ -97,15 +109,20 @@ pub fn by_name(name: &str) -> Option<&'static Hook> {
 }
 
 const fn fs(object: &'static str, handle: HandleKind, actions: Actions) -> Instance {
-    Instance { object, handle, event: Event::Fs, arg2: Arg2::Actions(actions) }
+    Instance { object, handle, event: Event::Fs, arg2: Arg2::Actions(actions), asked: Asked::Always }
+}
+
+const fn if_positive(instance: Instance) -> Instance {
+    Instance { asked: Asked::IfPositive, ..instance }
 }
 
 const fn computed(object: &'static str, handle: HandleKind, arg2: Arg2) -> Instance {
-    Instance { object, handle, event: Event::Fs, arg2 }
+    Instance { object, handle, event: Event::Fs, arg2, asked: Asked::Always }
 }
 
 const fn command(event: Event, expression: &'static str, object: &'static str) -> Instance {
-    Instance { object, handle: HandleKind::File, event, arg2: Arg2::Command(expression) }
+    let arg2 = Arg2::Command(expression);
+    Instance { object, handle: HandleKind::File, event, arg2, asked: Asked::Always }
 }
 
 macro_rules! table {
@@ -144,6 +161,7 @@ table! {
         fs("old_dentry", Dentry, REMOVE),
         fs("new_dir", Inode, WRITE),
         fs("new_dentry", Dentry, NEW),
+        if_positive(fs("new_dentry", Dentry, REMOVE)),
     ]
     inode_readlink V7 [fs("dentry", Dentry, READ)]
     inode_follow_link V7 [fs("dentry", Dentry, READ)]

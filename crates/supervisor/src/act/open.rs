@@ -118,6 +118,9 @@ const PATH_FLAGS: OFlags =
 const KNOWN: OFlags = OFlags::from_bits_retain(0o37_777_703);
 
 fn open_path(request: &Request<'_>, dirfd: u32, path: u64, how: &How) -> Answer {
+    if how.flags.contains(OFlags::PATH) {
+        return pinned_for_caller(request);
+    }
     if !how.resolve.is_empty() {
         return resolved(request, dirfd, path, how);
     }
@@ -136,13 +139,19 @@ fn open_path(request: &Request<'_>, dirfd: u32, path: u64, how: &How) -> Answer 
     Ok(Reply::Descriptor { fd, cloexec: how.cloexec() })
 }
 
+/// O_PATH: only walks, and seccomp cannot put such a descriptor into another process.
+fn pinned_for_caller(request: &Request<'_>) -> Answer {
+    if !request.shared.judge.walks_matter {
+        return Ok(Reply::Continue);
+    }
+    let reason = "an O_PATH descriptor cannot be handed over under a rule that can deny a walk";
+    request.shared.judge.refuse_because(request, actions("inode_permission", Actions::EXEC), reason)
+}
+
 /// Opens what exists.
 fn existing(request: &Request<'_>, object: &Object, how: &How) -> Result<OwnedFd, Errno> {
     if how.flags.contains(OFlags::DIRECTORY) && !object.is_directory() {
         return Err(Errno::NOTDIR);
-    }
-    if how.flags.contains(OFlags::PATH) {
-        return Ok(object.try_clone()?.into());
     }
     if object.is_symlink() {
         return Err(Errno::LOOP);

@@ -31,6 +31,8 @@
 
 static long last;
 static int fd_dir, fd_file, fd_write, fd_path, fd_pathdir, fd_pipe[2], fd_sock[2];
+// What a descriptor that only names something is opened with. A rule that can deny a walk does not let O_PATH pass.
+static int path_flag = O_PATH;
 static char *edge; // the last byte of a page; the next page is not there
 
 static void say(const char *what, long result) {
@@ -78,8 +80,8 @@ static void open_files(void) {
     fd_dir = open("dir", O_RDONLY | O_DIRECTORY);
     fd_file = open("file", O_RDONLY);
     fd_write = open("file", O_RDWR);
-    fd_path = open("file", O_PATH);
-    fd_pathdir = open("dir", O_PATH);
+    fd_path = open("file", path_flag);
+    fd_pathdir = open("dir", path_flag);
 }
 
 static void prepare(void) {
@@ -446,13 +448,16 @@ static void looks(void) {
     S(readlink, "dir", b, 10);
     S(readlinkat, AT_FDCWD, "", b, 10);
     S(readlinkat, fd_file, "", b, 10);
-    int fd_link = open("link", O_PATH | O_NOFOLLOW);
-    T(syscall(SYS_readlinkat, fd_link, "", b, 10)); printf("  %.*s\n", (int)last, b);
+    if (path_flag) {
+        int fd_link = open("link", O_PATH | O_NOFOLLOW);
+        S(readlinkat, fd_link, "", b, 10); printf("  %.*s\n", (int)last, b);
+        close(fd_link);
+    }
     S(readlinkat, 99, "", b, 10);
     S(readlinkat, 99, "x", b, 10);
     S(readlinkat, fd_dir, "inner", b, 10);
-    S(readlink, "/proc/self", b, sizeof b); printf("  %d\n", atoi(b) == getpid());
-    S(readlink, "/proc/thread-self", b, sizeof b); printf("  %d\n", atoi(b) == getpid());
+    T(syscall(SYS_readlink, "/proc/self", b, sizeof b) > 0); printf("  %d\n", atoi(b) == getpid());
+    T(syscall(SYS_readlink, "/proc/thread-self", b, sizeof b) > 0); printf("  %d\n", atoi(b) == getpid());
     S(readlink, "/proc/self/exe", b, sizeof b); printf("  %.*s\n", (int)last, b);
     S(readlink, "/proc/self/cwd", b, sizeof b); printf("  %.*s\n", (int)last, b);
     S(readlink, "/proc/self/root", b, sizeof b); printf("  %.*s\n", (int)last, b);
@@ -463,14 +468,15 @@ static void looks(void) {
     T(syscall(SYS_readlink, path, b, sizeof b)); printf("  %.*s\n", (int)last, b);
     snprintf(path, sizeof path, "/proc/%d/fd/%d", getpid(), fd_dir);
     T(syscall(SYS_readlink, path, b, sizeof b) > 0); printf("  %s\n", strrchr(b, '/') ? "found" : "lost");
-    T(syscall(SYS_readlink, "/dev/stdin", b, sizeof b)); printf("  %.*s\n", (int)last, b);
+    
     int proc = open("/proc", O_RDONLY | O_DIRECTORY);
-    T(syscall(SYS_readlinkat, proc, "self", b, sizeof b)); printf("  %d\n", atoi(b) == getpid());
-    int self = open("/proc/self", O_PATH | O_NOFOLLOW);
-    T(syscall(SYS_readlinkat, self, "", b, sizeof b)); printf("  %d\n", atoi(b) == getpid());
+    T(syscall(SYS_readlinkat, proc, "self", b, sizeof b) > 0); printf("  %d\n", atoi(b) == getpid());
+    if (path_flag) {
+        int self = open("/proc/self", O_PATH | O_NOFOLLOW);
+        T(syscall(SYS_readlinkat, self, "", b, sizeof b) > 0); printf("  %d\n", atoi(b) == getpid());
+        close(self);
+    }
     close(proc);
-    close(self);
-    close(fd_link);
 
     struct { unsigned bytes; int type; unsigned char handle[128]; } h = {.bytes = 128};
     int mount;
@@ -740,7 +746,10 @@ static void xattrs(void) {
     // The newer calls may be reported as missing; callers fall back.
 }
 
-int main(void) {
+// `names [opened]`: with the argument, files are opened for reading where they would only be named.
+int main(int argc, char **argv) {
+    if (argc > 1)
+        path_flag = O_RDONLY;
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     signal(SIGXFSZ, SIG_IGN);
     prepare();

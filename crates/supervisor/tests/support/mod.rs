@@ -74,6 +74,22 @@ pub fn transparent_for_all_types() -> String {
     rule("transparent_for_all_types", "r0 &= 0xfff\nif r0 == 0xe53 goto deny")
 }
 
+/// Like [`transparent_for_all_types`], but walks are the kernel's, so that `O_PATH` passes.
+pub fn transparent_but_for_walks() -> String {
+    let body = format!("{BUT_FOR_WALKS}r0 &= 0xfff\nif r0 == 0xe53 goto deny");
+    rule("transparent_but_for_walks", &body)
+}
+
+/// First lines of a body that does not deny walking through directories and following links.
+pub const BUT_FOR_WALKS: &str = "
+    r1 = r0
+    r1 &= 0xf000
+    if r1 == 0xa000 goto allow
+    if r1 != 0x4000 goto other
+    if r6 & 1 goto allow
+other:
+";
+
 /// Denies every question with one of `actions` about objects with permissions 07123.
 pub fn deny_marked(actions: u32) -> String {
     rule("deny_marked", &format!("r0 &= 0xfff\nif r0 != 0xe53 goto allow\nif r6 & {actions} goto deny"))
@@ -186,7 +202,7 @@ pub fn child_of(pid: &str) -> String {
 }
 
 /// `examples/confine.rs`. Cargo builds it with all tests, but not with one alone, so it is made sure of here.
-fn driver() -> PathBuf {
+pub fn driver() -> PathBuf {
     static BUILT: Once = Once::new();
     BUILT.call_once(|| {
         let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
