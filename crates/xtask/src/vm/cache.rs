@@ -49,19 +49,17 @@ impl Cache {
         let pointer = self.root.join(format!("series-{series}"));
         let mut archive = None;
         if update || !pointer.exists() {
-            let release = Kernel::find(self.archive(&mut archive)?, series)?;
+            let release = Kernel::find(packages(&mut archive)?, series)?;
             std::fs::write(self.root.join("series-new"), release)?;
             std::fs::rename(self.root.join("series-new"), &pointer)?;
         }
         let release = std::fs::read_to_string(&pointer)?;
-        let kernel = self.folder(&release, |folder| {
-            eprintln!("xtask: fetching kernel {release}");
-            Kernel::unpack(self.archive(&mut archive)?, &release, folder)
-        })?;
+        let kernel =
+            self.folder(&release, |folder| Kernel::unpack(packages(&mut archive)?, &release, folder))?;
         let busybox = self.folder(BUSYBOX, |folder| {
-            let newest = self.archive(&mut archive)?.newest(BUSYBOX)?;
+            let newest = packages(&mut archive)?.newest(BUSYBOX)?;
             let version = newest.get("Version").context("busybox without a version")?;
-            self.archive(&mut archive)?.unpack(&[format!("{BUSYBOX}={version}")], folder)
+            packages(&mut archive)?.unpack(&[format!("{BUSYBOX}={version}")], folder)
         })?;
         let emulator = Emulator::find(|fill| self.folder("emulator", fill))?;
         Ok(Parts {
@@ -69,14 +67,6 @@ impl Cache {
             busybox: busybox.join("usr/bin/busybox"),
             emulator,
         })
-    }
-
-    fn archive<'a>(&self, archive: &'a mut Option<Archive>) -> Result<&'a Archive> {
-        if archive.is_none() {
-            eprintln!("xtask: fetching package lists");
-            *archive = Some(Archive::fetch(self.root.join("apt"), &KERNEL_SUITES)?);
-        }
-        Ok(archive.as_ref().expect("just set"))
     }
 
     /// The folder of this name; made by `fill` if it is not there, and there only once complete.
@@ -89,4 +79,12 @@ impl Cache {
         }
         Ok(folder)
     }
+}
+
+/// The package lists, fetched when first needed.
+fn packages(archive: &mut Option<Archive>) -> Result<&Archive> {
+    if archive.is_none() {
+        *archive = Some(Archive::fetch(&KERNEL_SUITES)?);
+    }
+    Ok(archive.as_ref().expect("just set"))
 }

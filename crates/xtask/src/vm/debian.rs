@@ -6,30 +6,33 @@
 //! machine hold here too; its hooks do not.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
 
 /// Where the kernels are: 6.1, 6.12, everything since, and what is to come.
 pub const KERNEL_SUITES: [&str; 4] = ["bookworm", "trixie", "trixie-backports", "sid"];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// A private view of the Debian archive.
+/// A private view of the Debian archive, gone with the value.
 pub struct Archive {
-    folder: PathBuf,
+    state: TempDir,
 }
 
 impl Archive {
-    /// Fetches the package lists of these suites into `folder`, which holds all of apt's state.
-    pub fn fetch(folder: PathBuf, suites: &[&str]) -> Result<Archive> {
+    /// Fetches the package lists of these suites.
+    pub fn fetch(suites: &[&str]) -> Result<Archive> {
+        eprintln!("xtask: fetching the package lists of {}", suites.join(", "));
+        let archive = Archive { state: tempfile::tempdir()? };
+        let folder = archive.state.path();
         for sub in ["lists/partial", "cache/archives/partial", "sources"] {
             std::fs::create_dir_all(folder.join(sub))?;
         }
         std::fs::write(folder.join("status"), "")?;
         std::fs::write(folder.join("sources/debian.sources"), sources(&mirror()?.address, suites))?;
-        std::fs::write(folder.join("apt.conf"), configuration(&folder)?)?;
-        let archive = Archive { folder };
+        std::fs::write(folder.join("apt.conf"), configuration(folder)?)?;
         output(archive.apt("apt-get").args(["--quiet", "update"]))?;
         Ok(archive)
     }
@@ -48,7 +51,8 @@ impl Archive {
 
     /// Unpacks packages, each `name=version`, into a folder.
     pub fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
-        let downloads = tempfile::tempdir_in(&self.folder)?;
+        eprintln!("xtask: fetching {}", packages.join(" "));
+        let downloads = tempfile::tempdir_in(self.state.path())?;
         let mut download = self.apt("apt-get");
         output(download.args(["--quiet", "download"]).args(packages).current_dir(downloads.path()))?;
         for package in std::fs::read_dir(downloads.path())? {
@@ -59,7 +63,7 @@ impl Archive {
 
     fn apt(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        command.env("APT_CONFIG", self.folder.join("apt.conf")).env("LC_ALL", "C");
+        command.env("APT_CONFIG", self.state.path().join("apt.conf")).env("LC_ALL", "C");
         command
     }
 }
@@ -107,7 +111,9 @@ pub fn mirror() -> Result<Mirror> {
             .then(|| Mirror { address: field("Repo-URI").to_owned(), release: field("Release").to_owned() })
     };
     let found = stanzas(&targets).iter().find_map(of_debian);
-    found.context("apt on this machine has no Debian archive configured to fetch guests from")
+    found.context(
+        "apt here knows no Debian archive to fetch guests from; if one is configured, apt-get update",
+    )
 }
 
 fn sources(mirror: &str, suites: &[&str]) -> String {

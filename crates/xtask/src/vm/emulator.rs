@@ -57,9 +57,7 @@ impl Emulator {
 
 fn unpack(into: &Path) -> Result<()> {
     let backports = format!("{}-backports", debian::mirror()?.release);
-    eprintln!("xtask: fetching an emulator from {backports}");
-    let state = tempfile::tempdir()?;
-    let archive = Archive::fetch(state.path().to_owned(), &[&backports])?;
+    let archive = Archive::fetch(&[&backports])?;
     let version = |package: &str| {
         let newest = archive.newest(package)?;
         Ok(format!("{package}={}", newest.get("Version").context("a package without a version")?))
