@@ -28,7 +28,7 @@ pub use files::{
 };
 pub use identity::{FileIds, assume, unshare_fs};
 pub use io::{
-    CloneRange, Listing, clone_range, deduplicate, directory_entries, file_size_limit, take_pending,
+    CloneRange, Listing, Lock, clone_range, deduplicate, directory_entries, file_size_limit, take_pending,
 };
 pub use memory::{Mapping, SharedWord, bytes_of, read_memory, write_memory};
 pub use notify::{

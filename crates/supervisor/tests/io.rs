@@ -197,3 +197,32 @@ fn a_signal_of_the_process_interrupts_one_thread_only() {
         assert_eq!(run(true), run(false), "{receiver}");
     }
 }
+
+#[test]
+fn locks_are_judged_by_their_type() {
+    let script = r#"
+import fcntl, os, struct, errno
+file = os.open("file", os.O_RDWR | os.O_CREAT)
+def lock(command, kind):
+    try:
+        fcntl.fcntl(file, command, struct.pack("hhqqi4x", kind, 0, 0, 1, 0))
+        return "ok"
+    except OSError as error:
+        return errno.errorcode[error.errno]
+print([lock(fcntl.F_OFD_SETLK, kind) for kind in (0, 1, 2, 9)], [lock(fcntl.F_SETLK, kind) for kind in (0, 1, 2)])
+"#;
+    let run = |kind: u32| {
+        let bench = Bench::new();
+        let text = format!(
+            ".rule deny_lock\n.event FS_LOCK\n.license \"GPL\"\nr2 = *(u64 *)(r1 + 24)\nr0 = 0\n\
+             if r2 != {kind} goto out\nr0 = 1\nout:\nexit\n"
+        );
+        let rule = bench.rule("rule", &text);
+        bench.run(bench.confined(&[&rule], "python3").args(["-c", script]))
+    };
+    let denied = run(1);
+    // A lock of the process is refused whatever its type: the type could be changed after the check.
+    assert_eq!(denied.printed(), "['ok', 'EPERM', 'ok', 'EINVAL'] ['EPERM', 'EPERM', 'EPERM']\n");
+    assert!(denied.denied("fcntl", "file_lock", "FS_LOCK 0x1"), "{:#?}", denied.denials);
+    assert_eq!(run(7).printed(), "['ok', 'ok', 'ok', 'EINVAL'] ['ok', 'ok', 'ok']\n");
+}

@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ioctl, fcntl and flock.
 
+use std::os::fd::AsFd;
+
 use landlock_compiler::abi::{Actions, Event};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
 use crate::act::io::share;
 use crate::judge::{About, Ask, actions};
-use crate::passing::{has_own_descriptors, on_descriptor};
+use crate::object::errno;
+use crate::passing::on_descriptor;
 use crate::request::{Answer, DONE, Request};
+use crate::sys;
 
 const FICLONE: u32 = 0x4004_9409;
 const FICLONERANGE: u32 = 0x4020_940d;
@@ -58,9 +62,12 @@ pub fn fcntl(request: &Request<'_>) -> Answer {
         Ask { hook: "file_fcntl", about: About::Command(Event::FsFcntl, command) },
     ];
     match command.cast_signed() {
-        libc::F_SETLK | libc::F_SETLKW | libc::F_OFD_SETLK | libc::F_OFD_SETLKW => {
+        libc::F_OFD_SETLK | libc::F_OFD_SETLKW => return lock_open_file(request, &asks),
+        libc::F_SETLK | libc::F_SETLKW => {
             asks.push(actions("file_lock", Actions::LOCK));
-            asks.extend(lock_types(request)?.into_iter().map(lock));
+            // Such a lock belongs to the process, so the kernel takes it, and reads its type from memory that
+            // others may share: every type is asked about.
+            asks.extend([libc::F_RDLCK, libc::F_WRLCK, libc::F_UNLCK].map(|kind| lock(kind.cast_unsigned())));
         }
         libc::F_SETLEASE => {
             asks.push(actions("file_lock", Actions::LOCK));
@@ -75,11 +82,16 @@ fn lock(kind: u32) -> Ask {
     Ask { hook: "file_lock", about: About::Command(Event::FsLock, kind) }
 }
 
-/// The lock type is in memory. Where other threads could change it after the check, every type is asked about.
-fn lock_types(request: &Request<'_>) -> Result<Vec<u32>, Errno> {
-    let kind = request.bytes(request.arg(2), 2)?;
-    let kind = u32::from(u16::from_le_bytes([kind[0], kind[1]]));
-    Ok(if has_own_descriptors(request)? { vec![kind] } else { vec![0, 1, 2] })
+/// F_OFD_SETLK, F_OFD_SETLKW: the lock belongs to the open file, so we take it through our own descriptor of it.
+fn lock_open_file(request: &Request<'_>, asks: &[Ask]) -> Answer {
+    let command = request.arg32(1).cast_signed();
+    let object = request.open_object(request.arg32(0))?;
+    let wanted = sys::Lock::from_bytes(&request.bytes(request.arg(2), sys::Lock::SIZE)?);
+    for &ask in asks.iter().chain(&[actions("file_lock", Actions::LOCK), lock(wanted.kind())]) {
+        request.shared.judge.ask(request, ask, &object)?;
+    }
+    request.blocking(|| wanted.take(object.as_fd(), command).map_err(errno))?;
+    DONE
 }
 
 /// flock(fd, operation): the lock belongs to the open file, so we take it through our own descriptor of it.

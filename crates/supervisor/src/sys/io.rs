@@ -82,3 +82,41 @@ pub fn deduplicate(source: BorrowedFd<'_>, request: &mut [u8]) -> Result<()> {
     check(i64::from(unsafe { libc::ioctl(source.as_raw_fd(), FIDEDUPERANGE, request.as_mut_ptr()) }))
         .map(drop)
 }
+
+/// `struct flock`: a lock of a part of a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Lock(libc::flock);
+
+impl Lock {
+    /// Bytes it has in memory.
+    pub const SIZE: usize = size_of::<libc::flock>();
+
+    /// From its bytes; missing ones are 0.
+    pub fn from_bytes(bytes: &[u8]) -> Lock {
+        let number = |at: usize| {
+            let mut word = [0; 8];
+            word.iter_mut().zip(bytes.iter().skip(at)).for_each(|(to, from)| *to = *from);
+            word
+        };
+        let short = |at| i16::from_ne_bytes([number(at)[0], number(at)[1]]);
+        let pid = number(24);
+        Lock(libc::flock {
+            l_type: short(0),
+            l_whence: short(2),
+            l_start: i64::from_ne_bytes(number(8)),
+            l_len: i64::from_ne_bytes(number(16)),
+            l_pid: i32::from_ne_bytes([pid[0], pid[1], pid[2], pid[3]]),
+        })
+    }
+
+    /// `F_RDLCK`, `F_WRLCK`, `F_UNLCK`, or nonsense.
+    pub fn kind(self) -> u32 {
+        u32::from(self.0.l_type.cast_unsigned())
+    }
+
+    /// Takes it for an open file: `command` is `F_OFD_SETLK` or `F_OFD_SETLKW`. May block.
+    pub fn take(mut self, fd: BorrowedFd<'_>, command: i32) -> Result<()> {
+        // SAFETY: the lock commands read (and may write) one `struct flock`, which `self` is.
+        check(i64::from(unsafe { libc::fcntl(fd.as_raw_fd(), command, &raw mut self.0) })).map(drop)
+    }
+}
