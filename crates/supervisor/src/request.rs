@@ -207,7 +207,7 @@ impl Request<'_> {
     /// Whether the caller may do with `object` what only its owner may.
     pub fn owns(&self, object: &Object) -> Result<bool, Errno> {
         const CAP_FOWNER: u64 = 1 << 3;
-        let ids = self.status()?.file_ids().ok_or(Errno::IO)?;
+        let ids = self.without_strange_capabilities(self.status()?.file_ids().ok_or(Errno::IO)?)?;
         Ok(ids.uid == object.stat().st_uid || ids.effective & CAP_FOWNER != 0)
     }
 
@@ -264,7 +264,22 @@ impl Request<'_> {
         self.acting_as(self.status()?.real_ids().ok_or(Errno::IO)?, act)
     }
 
+    /// Capabilities of a user namespace are worth nothing outside of it, where we would use them.
+    fn without_strange_capabilities(&self, ids: FileIds) -> Result<FileIds, Errno> {
+        if ids.effective == 0 {
+            return Ok(ids);
+        }
+        let namespace = |who: &str| {
+            let stat = rustix::fs::stat(format!("/proc/{who}/ns/user"))?;
+            Ok::<_, Errno>((stat.st_dev, stat.st_ino))
+        };
+        let same = namespace(&self.notification.tid.to_string())? == namespace("self")?;
+        self.still_waiting()?;
+        Ok(if same { ids } else { FileIds { effective: 0, ..ids } })
+    }
+
     fn acting_as<T>(&self, theirs: FileIds, act: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+        let theirs = self.without_strange_capabilities(theirs)?;
         let (ours, permitted) = &self.shared.ids;
         let same = (theirs.uid, theirs.gid, &theirs.groups) == (ours.uid, ours.gid, &ours.groups);
         if same && theirs.effective & permitted == ours.effective & permitted {

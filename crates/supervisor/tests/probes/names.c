@@ -746,6 +746,27 @@ static void xattrs(void) {
     // The newer calls may be reported as missing; callers fall back.
 }
 
+// Real and effective identity apart; only root can do that.
+static void identities(void) {
+    if (getuid() != 0)
+        return;
+    chmod("dir", 0777);
+    T(setegid(1000));
+    T(seteuid(1000));
+    S(access, "secret", R_OK | W_OK);
+    S(access, "closed/x", F_OK);
+    S(faccessat2, AT_FDCWD, "secret", R_OK, 0);
+    S(faccessat2, AT_FDCWD, "secret", R_OK, AT_EACCESS);
+    S(mkdir, "refused", 0755);
+    S(mkdir, "dir/mine", 0755); show("dir/mine");
+    S(chmod, "secret", 0644); show("secret");
+    S(unlink, "dir/inner");
+    T(seteuid(0));
+    T(setegid(0));
+    S(mkdir, "refused", 0755); show("refused");
+    S(faccessat2, AT_FDCWD, "secret", R_OK, AT_EACCESS);
+}
+
 // `names [opened]`: with the argument, files are opened for reading where they would only be named.
 int main(int argc, char **argv) {
     if (argc > 1)
@@ -753,7 +774,7 @@ int main(int argc, char **argv) {
     setvbuf(stdout, NULL, _IOFBF, 1 << 16);
     signal(SIGXFSZ, SIG_IGN);
     prepare();
-    void (*stages[])(void) = {makes, removes, moves, stats, looks, changes, xattrs, NULL};
+    void (*stages[])(void) = {makes, removes, moves, stats, looks, changes, xattrs, identities, NULL};
     for (int i = 0; stages[i]; i++) {
         // Each in a directory of its own, so that what one has broken up is whole for the next.
         char name[] = {'0' + i, 0};
