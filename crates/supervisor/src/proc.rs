@@ -44,9 +44,10 @@ pub fn guard(object: &Object) -> Result<(), Errno> {
 
 /// Whether the number is a thread of ours, or the reaper, which is our only child.
 fn ours(number: u32) -> bool {
-    let is_child = || {
-        let status = Status::of(format!("/proc/{number}/status"));
-        status.is_ok_and(|status| status.number("PPid:") == Some(std::process::id()))
+    let is_child = || match Status::of(format!("/proc/{number}/status")) {
+        Ok(status) => status.number("PPid:") == Some(std::process::id()),
+        // Gone, and nothing can be reached through its entry any more; or we cannot tell.
+        Err(errno) => !matches!(errno, Errno::NOENT | Errno::SRCH),
     };
     Path::new(&format!("/proc/self/task/{number}")).exists() || is_child()
 }
