@@ -102,5 +102,11 @@ impl Domain {
     }
 }
 
+/// What `trace_printk` prints of numbers.
+#[cfg(test)]
+pub(crate) fn trace_text(format: &[u8], args: [u64; 3]) -> Option<String> {
+    printk::format(format, args, |_| None)
+}
+
 #[cfg(test)]
 pub(crate) mod tests;

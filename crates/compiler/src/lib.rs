@@ -15,6 +15,7 @@ pub mod asm;
 pub mod clang;
 pub mod domain;
 pub mod elf;
+pub mod emit;
 pub mod evaluate;
 pub mod explain;
 pub mod file_type;

@@ -21,13 +21,14 @@ struct Inner {
     abilities: Abilities,
     /// The program decoded once, so that running it is fast.
     ops: Vec<Option<Op>>,
+    stack_used: usize,
 }
 
 impl Rule {
     /// For the verifier alone: `object` must have passed every check.
-    pub(crate) fn proven(object: RuleObject, event: Event, abilities: Abilities) -> Rule {
+    pub(crate) fn proven(object: RuleObject, event: Event, abilities: Abilities, stack_used: usize) -> Rule {
         let ops = decode(&object.insns);
-        Rule(Arc::new(Inner { object, event, abilities, ops }))
+        Rule(Arc::new(Inner { object, event, abilities, ops, stack_used }))
     }
 
     /// Name for messages and denials.
@@ -53,6 +54,11 @@ impl Rule {
     /// The program decoded, one entry per instruction; the second half of a 64-bit load has none.
     pub fn ops(&self) -> &[Option<Op>] {
         &self.0.ops
+    }
+
+    /// Bytes of stack it may use: from `r10` down to the lowest byte it may write.
+    pub fn stack_used(&self) -> usize {
+        self.0.stack_used
     }
 
     /// Where instruction `index` comes from, when known.

@@ -96,7 +96,7 @@ fn counted(object: RuleObject, loader: &Loader) -> (Result<Rule, Problems>, Work
         _ => walk::walk(&object.insns, &Caller::new(abilities, &object.license), &mut found),
     };
     let verdict = match event {
-        Some(event) if found.is_empty() => Ok(Rule::proven(object, event, abilities)),
+        Some(event) if found.is_empty() => Ok(Rule::proven(object, event, abilities, work.stack_used)),
         _ => Err(found.problems(&object)),
     };
     (verdict, work)

@@ -8,7 +8,7 @@ use crate::testing::build::{Byte, Double, Word, alu, branch, call, load, load_im
 /// A rule of these operations, believed without a verifier.
 pub(crate) fn rule(event: Event, ops: &[Op]) -> Rule {
     let object = RuleObject { name: "test".into(), insns: program(ops), ..RuleObject::default() };
-    Rule::proven(object, event, Abilities::DEBUG)
+    Rule::proven(object, event, Abilities::DEBUG, 512)
 }
 
 pub(crate) fn input(arg2: u64, mode: Option<u32>) -> Input {

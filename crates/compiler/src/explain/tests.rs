@@ -118,7 +118,7 @@ fn a_hostile_name_cannot_draw_on_the_terminal() {
         name: "\x1b[2J\nrule".into(),
         ..crate::testing::build::fs(&[mov(Reg::R0, 0), Op::Exit])
     };
-    let rule = Rule::proven(object, Event::Fs, crate::abi::Abilities::empty());
+    let rule = Rule::proven(object, Event::Fs, crate::abi::Abilities::empty(), 512);
     assert!(explain(&[rule]).to_string().starts_with("rule \\u{1b}[2J\\nrule, event FS\n"));
 }
 

@@ -43,11 +43,13 @@ impl Slot {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stack {
     slots: [Slot; SLOTS],
+    /// Bytes below `r10` down to the lowest that some path has written.
+    used: usize,
 }
 
 impl Default for Stack {
     fn default() -> Stack {
-        Stack { slots: [Slot::Bytes(0); SLOTS] }
+        Stack { slots: [Slot::Bytes(0); SLOTS], used: 0 }
     }
 }
 
@@ -57,6 +59,12 @@ impl Stack {
         for (mine, theirs) in self.slots.iter_mut().zip(other.slots) {
             *mine = mine.join(theirs);
         }
+        self.used = self.used.max(other.used);
+    }
+
+    /// Bytes below `r10` down to the lowest that some path has written.
+    pub(super) fn used(&self) -> usize {
+        self.used
     }
 
     /// Its content is not known, for a reason already reported.
@@ -82,6 +90,7 @@ impl Stack {
     /// one leaves nothing of it.
     pub(super) fn store(&mut self, off: i64, size: Size, value: Value) -> Result<(), Fact> {
         let start = aligned(off, size)?;
+        self.used = self.used.max(STACK_SIZE - start);
         match value {
             Value::Number(_) => self.fill(off, size.bytes().into()),
             _ if size == Size::Double => {
@@ -108,7 +117,9 @@ impl Stack {
 
     /// Puts numbers into these bytes.
     pub(super) fn fill(&mut self, off: i64, len: u32) -> Result<(), Fact> {
-        for at in within(off, len)? {
+        let bytes = within(off, len)?;
+        self.used = self.used.max(STACK_SIZE - bytes.start);
+        for at in bytes {
             let slot = &mut self.slots[at / SLOT];
             if *slot != Slot::Spilled(Value::Suspect) {
                 *slot = Slot::Bytes(slot.numbers() | 1 << (at % SLOT));

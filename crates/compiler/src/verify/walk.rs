@@ -19,6 +19,8 @@ pub(super) struct Work {
     pub steps: usize,
     /// States joined into another.
     pub joins: usize,
+    /// Bytes of stack that some path writes, from `r10` down.
+    pub stack_used: usize,
 }
 
 /// What an instruction slot holds.
@@ -89,7 +91,7 @@ impl Walk<'_> {
             facts.into_iter().for_each(|fact| self.found.at(at, fact));
         }
         match op {
-            Op::Exit => {}
+            Op::Exit => self.work.stack_used = self.work.stack_used.max(state.stack.used()),
             Op::Jump { off } => self.jump(at, off, state),
             Op::Branch { off, .. } => {
                 self.jump(at, off, state.clone());

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A program under construction: instructions, jumps to labels, functions and references to maps.
+
+use super::{EmitError, MapSlot};
+use crate::insn::Insn;
+use crate::op::{AluOp, Callee, CompareOp, Imm64, Op, Reg, Size, Source, Width, target};
+
+/// Most functions a program of the kernel may have, the one it begins with included.
+const MAX_FUNCTIONS: usize = 256;
+/// Most instructions a program of the kernel may have.
+const MAX_INSNS: usize = 1_000_000;
+/// Pseudo source registers of a 64-bit load: a map, and the address of a map's first value.
+const BPF_PSEUDO_MAP_FD: u8 = 1;
+const BPF_PSEUDO_MAP_VALUE: u8 = 2;
+
+/// A place in the code, set now or later.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Label(usize);
+
+/// A function to call, after the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Function(usize);
+
+/// What an operation refers to besides its operands.
+#[derive(Clone, Copy, Debug)]
+enum Aim {
+    Nothing,
+    Label(Label),
+    Function(Function),
+    Map(MapSlot),
+}
+
+/// Code that ends in an exit or a jump, and the functions it calls.
+#[derive(Debug, Default)]
+pub(super) struct Code {
+    ops: Vec<(Op, Aim)>,
+    /// For each label the index in `ops`.
+    places: Vec<Option<usize>>,
+    functions: Vec<Vec<Insn>>,
+}
+
+/// Instructions, and which of them refer to maps.
+pub(super) struct Linked {
+    pub insns: Vec<Insn>,
+    pub maps: Vec<(usize, MapSlot)>,
+}
+
+impl Code {
+    pub fn op(&mut self, op: Op) {
+        self.ops.push((op, Aim::Nothing));
+    }
+
+    pub fn set(&mut self, dst: Reg, src: impl Into<Source>) {
+        self.alu(AluOp::Mov, dst, src);
+    }
+
+    pub fn alu(&mut self, op: AluOp, dst: Reg, src: impl Into<Source>) {
+        self.op(Op::Alu { op, width: Width::W64, dst, src: src.into() });
+    }
+
+    pub fn load(&mut self, size: Size, dst: Reg, base: Reg, off: i16) {
+        self.op(Op::Load { size, dst, base, off });
+    }
+
+    pub fn store(&mut self, size: Size, base: Reg, off: i16, src: impl Into<Source>) {
+        self.op(Op::Store { size, base, off, src: src.into() });
+    }
+
+    pub fn load_imm(&mut self, dst: Reg, value: u64) {
+        self.op(Op::LoadImm { dst, imm: Imm64::Value(value) });
+    }
+
+    /// A map, for a helper's argument.
+    pub fn map(&mut self, dst: Reg, slot: MapSlot) {
+        let imm = Imm64::Pseudo { kind: BPF_PSEUDO_MAP_FD, value: 0 };
+        self.ops.push((Op::LoadImm { dst, imm }, Aim::Map(slot)));
+    }
+
+    /// The address of the value of a map with one value.
+    pub fn map_value(&mut self, dst: Reg, slot: MapSlot) {
+        let imm = Imm64::Pseudo { kind: BPF_PSEUDO_MAP_VALUE, value: 0 };
+        self.ops.push((Op::LoadImm { dst, imm }, Aim::Map(slot)));
+    }
+
+    pub fn helper(&mut self, number: i32) {
+        self.op(Op::Call(Callee::Helper(number)));
+    }
+
+    pub fn exit(&mut self) {
+        self.op(Op::Exit);
+    }
+
+    pub fn label(&mut self) -> Label {
+        self.places.push(None);
+        Label(self.places.len() - 1)
+    }
+
+    /// The label is here.
+    pub fn place(&mut self, label: Label) {
+        self.places[label.0] = Some(self.ops.len());
+    }
+
+    pub fn jump(&mut self, to: Label) {
+        self.ops.push((Op::Jump { off: 0 }, Aim::Label(to)));
+    }
+
+    pub fn branch(&mut self, op: CompareOp, width: Width, dst: Reg, src: impl Into<Source>, to: Label) {
+        self.ops.push((Op::Branch { op, width, dst, src: src.into(), off: 0 }, Aim::Label(to)));
+    }
+
+    /// The function with this code, which calls no other; the same code is one function.
+    pub fn function(&mut self, insns: Vec<Insn>) -> Function {
+        let known = self.functions.iter().position(|known| *known == insns);
+        Function(known.unwrap_or_else(|| {
+            self.functions.push(insns);
+            self.functions.len() - 1
+        }))
+    }
+
+    pub fn call(&mut self, function: Function) {
+        self.ops.push((Op::Call(Callee::Local(0)), Aim::Function(function)));
+    }
+
+    /// The program: the code, then the functions.
+    pub fn link(self) -> Result<Linked, EmitError> {
+        let functions = self.functions.len() + 1;
+        if functions > MAX_FUNCTIONS {
+            return Err(EmitError::TooManyFunctions { functions, limit: MAX_FUNCTIONS });
+        }
+        let starts = running(self.ops.iter().map(|(op, _)| op.slots()), 0);
+        let function_starts = running(self.functions.iter().map(Vec::len), starts[self.ops.len()]);
+        let mut linked = Linked { insns: Vec::new(), maps: Vec::new() };
+        for ((op, aim), at) in self.ops.iter().zip(&starts) {
+            let op = match aim {
+                Aim::Nothing => *op,
+                Aim::Label(label) => {
+                    let to = self.places[label.0].expect("every label is placed");
+                    aimed(*op, *at, starts[to])?
+                }
+                Aim::Function(function) => local_call(*at, function_starts[function.0])?,
+                Aim::Map(slot) => {
+                    linked.maps.push((*at, *slot));
+                    *op
+                }
+            };
+            let (first, second) = op.encode();
+            linked.insns.extend(std::iter::once(first).chain(second));
+        }
+        linked.insns.extend(self.functions.into_iter().flatten());
+        match linked.insns.len() {
+            insns if insns > MAX_INSNS => Err(EmitError::TooLong { insns, limit: MAX_INSNS }),
+            _ => Ok(linked),
+        }
+    }
+}
+
+/// Where each part starts, and where the last one ends.
+fn running(lengths: impl Iterator<Item = usize>, from: usize) -> Vec<usize> {
+    let mut starts = vec![from];
+    starts.extend(lengths.scan(from, |end, length| {
+        *end += length;
+        Some(*end)
+    }));
+    starts
+}
+
+/// The jump at `at`, to `to`.
+fn aimed(op: Op, at: usize, to: usize) -> Result<Op, EmitError> {
+    let too_long = EmitError::TooLong { insns: to, limit: usize::from(i16::MAX.unsigned_abs()) };
+    let Ok(off) = i16::try_from(to - at - 1) else { return Err(too_long) };
+    debug_assert_eq!(target(at, off), Some(to));
+    Ok(match op {
+        Op::Branch { op, width, dst, src, .. } => Op::Branch { op, width, dst, src, off },
+        _ => Op::Jump { off },
+    })
+}
+
+fn local_call(at: usize, to: usize) -> Result<Op, EmitError> {
+    let distance =
+        i32::try_from(to - at - 1).map_err(|_| EmitError::TooLong { insns: to, limit: MAX_INSNS })?;
+    Ok(Op::Call(Callee::Local(distance)))
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a program has to know of the kernel it will run in, as plain data.
+//!
+//! Filled from the running kernel's BTF by whoever loads the programs; kept on file for tests.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::EmitError;
+use crate::op::Size;
+
+/// Argument lists of hooks and places of members. What a kernel does not have is not in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layout {
+    /// For each hook of the table that the kernel has, the names of its arguments in order.
+    pub hooks: BTreeMap<String, Vec<String>>,
+    /// Byte offsets, of members that have the expected size.
+    pub members: BTreeMap<Member, i16>,
+}
+
+macro_rules! members {
+    ($($(#[$doc:meta])* $name:ident $aggregate:literal $path:literal $size:ident)+) => {
+        /// A member of a structure of the kernel that programs read.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        pub enum Member { $($(#[$doc])* $name),+ }
+
+        impl Member {
+            /// All of them.
+            pub const ALL: &[Member] = &[$(Member::$name),+];
+
+            /// The structure, as C writes it.
+            pub fn aggregate(self) -> &'static str {
+                match self { $(Member::$name => $aggregate),+ }
+            }
+
+            /// The names that lead to it within the structure, separated by dots.
+            pub fn path(self) -> &'static str {
+                match self { $(Member::$name => $path),+ }
+            }
+
+            /// How much is read of it: all.
+            pub fn size(self) -> Size {
+                match self { $(Member::$name => Size::$size),+ }
+            }
+        }
+    };
+}
+
+members! {
+    /// The inode of an open file.
+    FileInode "struct file" "f_inode" Double
+    /// Type and permissions.
+    InodeMode "struct inode" "i_mode" Half
+    /// The dentry of a path.
+    PathDentry "struct path" "dentry" Double
+    /// The inode of a dentry; NULL for a negative one.
+    DentryInode "struct dentry" "d_inode" Double
+    /// The root of a file system.
+    SuperBlockRoot "struct super_block" "s_root" Double
+    /// The root of a mount.
+    MountRoot "struct vfsmount" "mnt_root" Double
+    /// The file a mapping is of; NULL for an anonymous one.
+    VmaFile "struct vm_area_struct" "vm_file" Double
+    /// `VM_*` flags of a mapping.
+    VmaFlags "struct vm_area_struct" "vm_flags" Double
+    /// The file an io_uring command is for.
+    UringFile "struct io_uring_cmd" "file" Double
+    /// The operation an io_uring command asks for.
+    UringOperation "struct io_uring_cmd" "cmd_op" Word
+    /// `PF_*` flags of a task.
+    TaskFlags "struct task_struct" "flags" Word
+    /// `TS_*` flags of a task on x86: whether the syscall is a 32-bit one.
+    TaskStatus "struct task_struct" "thread_info.status" Word
+    /// Number of the syscall a task on x86 is in.
+    SyscallNumber "struct pt_regs" "orig_ax" Double
+}
+
+impl Layout {
+    /// The argument names of a hook.
+    pub(super) fn arguments(&self, hook: &'static str) -> Result<&[String], EmitError> {
+        self.hooks.get(hook).map(Vec::as_slice).ok_or(EmitError::NoHook { hook })
+    }
+
+    /// Where a member is.
+    pub(super) fn offset(&self, member: Member) -> Result<i16, EmitError> {
+        self.members.get(&member).copied().ok_or(EmitError::NoMember { member })
+    }
+}

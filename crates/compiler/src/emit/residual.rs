@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A residual as a function of the program: context in, 0 or the denying instruction out.
+
+use super::EmitError;
+use super::code::{Code, Label};
+use crate::abi::{context, helper};
+use crate::insn::Insn;
+use crate::op::{self, AluOp, Callee, CompareOp, Op, Reg, Width};
+use crate::specialise::Residual;
+
+/// What a residual may look at besides numbers the hook knows anyway. Never too little.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Reads {
+    /// The mode of the object.
+    pub mode: bool,
+    /// The running syscall.
+    pub syscall: bool,
+}
+
+impl Reads {
+    pub fn of(residual: &Residual) -> Reads {
+        residual.ops().iter().flatten().fold(Reads::default(), |reads, op| match op {
+            Op::Call(Callee::Helper(helper::HANDLE_FS_GET_MODE)) => Reads { mode: true, ..reads },
+            // The base may also be a stack address; nothing is lost then.
+            Op::Load { off: context::ARCH | context::SYSCALL_NR, .. } => Reads { syscall: true, ..reads },
+            _ => reads,
+        })
+    }
+
+    pub fn or(self, other: Reads) -> Reads {
+        Reads { mode: self.mode || other.mode, syscall: self.syscall || other.syscall }
+    }
+}
+
+/// The function: `r1` is the context, whose handle is the mode itself. The low half of its result is 0 to
+/// allow, else one more than the index of the rule's instruction that denies.
+pub(super) fn function(residual: &Residual) -> Result<Vec<Insn>, EmitError> {
+    let mut code = Code::default();
+    let labels: Vec<Label> = residual.ops().iter().map(|_| code.label()).collect();
+    if residual.traces() {
+        clear(&mut code, &Reg::arguments()[1..]);
+    }
+    for (at, op) in residual.ops().iter().enumerate() {
+        code.place(labels[at]);
+        let to =
+            |off| op::target(at, off).and_then(|to| labels.get(to).copied()).expect("a verified rule's jump");
+        match *op {
+            None => {}
+            Some(Op::Jump { off }) => code.jump(to(off)),
+            Some(Op::Branch { op, width, dst, src, off }) => code.branch(op, width, dst, src, to(off)),
+            Some(Op::Exit) => exit(&mut code, residual.origin(at).unwrap_or(at)),
+            Some(op @ Op::Call(callee)) => {
+                match callee {
+                    Callee::Helper(helper::HANDLE_FS_GET_MODE) => code.set(Reg::R0, Reg::R1),
+                    _ => code.op(op),
+                }
+                if residual.traces() {
+                    clear(&mut code, &Reg::arguments());
+                }
+            }
+            Some(op) => code.op(op),
+        }
+    }
+    Ok(code.link()?.insns)
+}
+
+/// `trace_printk` prints up to three registers whether or not the rule has set them: nothing of the
+/// kernel's may be in them.
+fn clear(code: &mut Code, registers: &[Reg]) {
+    registers.iter().for_each(|reg| code.set(*reg, 0));
+}
+
+/// Returns which instruction denies, if it does.
+fn exit(code: &mut Code, origin: usize) {
+    let allows = code.label();
+    code.branch(CompareOp::Eq, Width::W32, Reg::R0, 0, allows);
+    let number = i32::try_from(origin + 1).expect("a rule has at most 4096 instructions");
+    code.op(Op::Alu { op: AluOp::Mov, width: Width::W64, dst: Reg::R0, src: number.into() });
+    code.place(allows);
+    code.exit();
+}

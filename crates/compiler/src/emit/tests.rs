@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Emitted programs against the evaluator, over make-believe kernels with the layouts of real ones.
+
+mod machine;
+mod situation;
+
+use machine::{DENIALS_FD, LOST_FD, Outcome};
+use proptest::prelude::*;
+use proptest::sample::select;
+use situation::{Situation, situation};
+
+use super::denial::Record;
+use super::*;
+use crate::abi::{Abilities, Event, HandleKind, helper};
+use crate::evaluate::Verdict;
+use crate::op::Size;
+use crate::rule::Rule;
+use crate::testing::build::{call, exit, load, mov, object, program, store};
+use crate::testing::rules;
+use crate::verify::{Loader, verify};
+
+const DOMAIN: u64 = 0x1234_5678_9abc_def0;
+const ALLOWED: u64 = 0;
+const DENIED: u64 = (-1_i64).cast_unsigned();
+
+/// Of the saved kernels, oldest first.
+fn layouts() -> &'static [Layout; 3] {
+    static LAYOUTS: std::sync::OnceLock<[Layout; 3]> = std::sync::OnceLock::new();
+    LAYOUTS.get_or_init(|| {
+        [
+            include_str!("../../layouts/6.1.json"),
+            include_str!("../../layouts/6.12.json"),
+            include_str!("../../layouts/7.3.json"),
+        ]
+        .map(|text| serde_json::from_str(text).unwrap())
+    })
+}
+
+fn rule(event: Event, abilities: Abilities, ops: &[crate::op::Op]) -> Rule {
+    verify(object(event, abilities, program(ops)), &Loader { cap_sys_admin: true }).unwrap()
+}
+
+fn returns(value: i32) -> Rule {
+    rule(Event::Fs, Abilities::empty(), &[mov(Reg::R0, value), exit()])
+}
+
+fn insns(program: &Program) -> Vec<Insn> {
+    program.insns(|slot| match slot {
+        MapSlot::Denials => DENIALS_FD,
+        MapSlot::Lost => LOST_FD,
+    })
+}
+
+/// What the program of the domain does in the situation.
+fn run(domain: &Domain, situation: &Situation) -> Outcome {
+    let report = Report::Record { domain: DOMAIN };
+    match emit(situation.hook, domain, situation.layout(), report).unwrap() {
+        Some(program) => situation.run(&insns(&program)).unwrap_or_else(|error| panic!("{error}")),
+        None => Outcome::default(),
+    }
+}
+
+/// What has to come of it: the verdict with its instance, and what is traced.
+fn expected(domain: &Domain, situation: &Situation) -> (Option<(usize, Verdict)>, Vec<String>) {
+    let mut traced = Vec::new();
+    for (number, input) in situation.questions() {
+        let verdict = domain.decide_traced(&input, &mut |text| traced.push(text.to_owned()));
+        if verdict.is_deny() {
+            return (Some((number, verdict)), traced);
+        }
+    }
+    (None, traced)
+}
+
+fn agrees(domain: &Domain, situation: &Situation) {
+    let (outcome, (verdict, traced)) = (run(domain, situation), expected(domain, situation));
+    assert_eq!(outcome.returned, if verdict.is_some() { DENIED } else { ALLOWED });
+    assert_eq!(outcome.traced, traced);
+    assert_eq!(outcome.lost, u64::from(verdict.is_some() && situation.ring_is_full));
+    let record = outcome.recorded.first().map(|bytes| Record::parse(bytes).unwrap());
+    let Some((number, Verdict::Deny { rule, insn })) = verdict.filter(|_| !situation.ring_is_full) else {
+        assert_eq!(record, None);
+        return;
+    };
+    let record = record.unwrap();
+    let input = situation.questions().into_iter().find(|(instance, _)| *instance == number).unwrap().1;
+    assert_eq!((record.domain, record.hook), (DOMAIN, situation.hook));
+    assert_eq!((record.instance, record.arg2), (&situation.hook.instances[number], input.arg2));
+    assert_eq!((record.pid_tgid, &record.comm[..15]), (input.current.pid_tgid, &input.current.comm[..15]));
+    match record.insn {
+        Some(at) => assert_eq!((record.rule, at), (rule, insn)),
+        // The oldest rule looked at always denies; a newer one may have denied before it.
+        None => assert!(rule <= record.rule),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn emitted_programs_decide_as_the_evaluator_does(
+        domain in prop::collection::vec(rules::rule(), 1..5),
+        situation in situation(),
+    ) {
+        agrees(&Domain::prepended(domain), &situation);
+    }
+
+    /// Rules of the event of a sub-instance are rare above.
+    #[test]
+    fn commands_are_asked_after_the_action(
+        actions in rules::rule_of(Event::Fs),
+        commands in rules::rule_of(Event::FsIoctl),
+        situation in situation::at(&["file_ioctl", "file_ioctl_compat", "uring_cmd"]),
+    ) {
+        agrees(&Domain::prepended([actions, commands]), &situation);
+    }
+
+    #[test]
+    fn rules_of_any_depth_of_stack_that_is_left_are_run(used in 1..=RULE_STACK / 8, situation in situation()) {
+        let off = -i16::try_from(used * 8).unwrap();
+        let deep = rule(Event::Fs, Abilities::empty(), &[
+            load(Size::Double, Reg::R2, Reg::R1, context::ARG2),
+            store(Size::Double, Reg::R10, off, Reg::R2),
+            load(Size::Double, Reg::R0, Reg::R10, off),
+            exit(),
+        ]);
+        agrees(&Domain::prepended([deep]), &situation);
+    }
+
+    #[test]
+    fn the_running_syscall_is_seen(situation in situation(), register in select(&[context::ARCH, context::SYSCALL_NR][..])) {
+        let odd = rule(Event::Fs, Abilities::empty(), &[
+            load(Size::Double, Reg::R0, Reg::R1, register),
+            crate::testing::build::alu(AluOp::And, Reg::R0, 1),
+            exit(),
+        ]);
+        agrees(&Domain::prepended([odd]), &situation);
+    }
+
+    /// A rule that denies whatever its result is: the program returns -1 and nothing else.
+    #[test]
+    fn results_are_never_passed_on(value: i32, situation in situation()) {
+        let outcome = run(&Domain::prepended([returns(value)]), &situation);
+        prop_assert!(outcome.returned == ALLOWED || outcome.returned == DENIED);
+        agrees(&Domain::prepended([returns(value)]), &situation);
+    }
+
+    /// Nothing of the kernel's is printed in place of what a rule did not set.
+    #[test]
+    fn traces_print_zero_for_what_is_not_set(situation in situation()) {
+        let text = u64::from_le_bytes(*b"%lx %d\n\0");
+        let tracing = rule(Event::Fs, Abilities::DEBUG, &[
+            crate::testing::build::load_imm(Reg::R2, text),
+            store(Size::Double, Reg::R10, -8, Reg::R2),
+            load(Size::Double, Reg::R6, Reg::R1, context::ARG1),
+            mov(Reg::R1, Reg::R6),
+            call(helper::HANDLE_FS_GET_MODE),
+            mov(Reg::R1, Reg::R10),
+            crate::testing::build::alu(AluOp::Add, Reg::R1, -8),
+            mov(Reg::R2, 8),
+            call(helper::TRACE_PRINTK),
+            mov(Reg::R0, 0),
+            exit(),
+        ]);
+        let outcome = run(&Domain::prepended([tracing.clone()]), &situation);
+        prop_assert!(outcome.traced.iter().all(|text| text == "0 0\n"));
+        agrees(&Domain::prepended([tracing]), &situation);
+    }
+}
+
+#[test]
+fn a_domain_that_cannot_deny_at_a_hook_has_no_program_there() {
+    let [layout, ..] = layouts();
+    for hook in hooks::TABLE.iter().filter(|hook| layout.hooks.contains_key(hook.name)) {
+        let emitted =
+            |value| emit(hook, &Domain::prepended([returns(value)]), layout, Report::Silent).unwrap();
+        assert_eq!(emitted(0), None, "{}", hook.name);
+        assert!(emitted(1).is_some(), "{}", hook.name);
+    }
+}
+
+#[test]
+fn what_the_kernel_lacks_is_refused_by_name() {
+    let [old, ..] = layouts();
+    let domain = Domain::prepended([returns(1)]);
+    let refused = |hook, layout: &Layout| {
+        emit(hooks::by_name(hook).unwrap(), &domain, layout, Report::Silent).unwrap_err().to_string()
+    };
+    assert_eq!(refused("file_truncate", old), "this kernel has no hook file_truncate");
+    let mut other = old.clone();
+    other.hooks.get_mut("inode_permission").unwrap()[1] = "flags".to_owned();
+    assert_eq!(
+        refused("inode_permission", &other),
+        "hook inode_permission has no argument mask on this kernel, it has: inode, flags"
+    );
+    other.members.remove(&Member::SuperBlockRoot);
+    assert_eq!(
+        refused("sb_remount", &other),
+        "struct super_block has no member s_root of 8 bytes on this kernel"
+    );
+}
+
+#[test]
+fn a_rule_with_too_much_stack_is_refused() {
+    let [layout, ..] = layouts();
+    let off = -i16::try_from(RULE_STACK).unwrap() - 8;
+    let ops = [
+        load(Size::Double, Reg::R2, Reg::R1, context::ARG2),
+        store(Size::Double, Reg::R10, off, Reg::R2),
+        load(Size::Double, Reg::R0, Reg::R10, off),
+        exit(),
+    ];
+    let domain = Domain::prepended([rule(Event::Fs, Abilities::empty(), &ops)]);
+    let error =
+        emit(hooks::by_name("file_permission").unwrap(), &domain, layout, Report::Silent).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "rule landlock1 uses 456 bytes of stack, in the kernel 448 are left for it"
+    );
+}
+
+#[test]
+fn sixty_four_different_rules_fit_at_every_hook() {
+    let mask = |mask| {
+        let field = load(Size::Double, Reg::R0, Reg::R1, context::ARG2);
+        let mode = [load(Size::Double, Reg::R1, Reg::R1, context::ARG1), call(helper::HANDLE_FS_GET_MODE)];
+        let and = crate::testing::build::alu(AluOp::And, Reg::R0, mask);
+        rule(Event::Fs, Abilities::empty(), &[&[field][..], &mode, &[and, exit()]].concat())
+    };
+    let domain = Domain::prepended((1..=64).map(mask));
+    for layout in layouts() {
+        for hook in hooks::TABLE.iter().filter(|hook| layout.hooks.contains_key(hook.name)) {
+            emit(hook, &domain, layout, Report::Record { domain: 1 }).unwrap();
+        }
+    }
+}
+
+#[test]
+fn functions_beyond_the_kernels_limit_are_refused() {
+    let [layout, ..] = layouts();
+    let mask = |mask| {
+        let field = load(Size::Double, Reg::R0, Reg::R1, context::ARG2);
+        let and = crate::testing::build::alu(AluOp::And, Reg::R0, mask);
+        rule(Event::Fs, Abilities::empty(), &[field, and, exit()])
+    };
+    let domain = Domain::prepended((1..=300).map(|n| mask(n << 3 | 1)));
+    let error =
+        emit(hooks::by_name("inode_permission").unwrap(), &domain, layout, Report::Silent).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the domain needs 301 functions at one hook, the kernel's limit is 256; use fewer rules"
+    );
+}
+
+#[test]
+fn every_kind_of_handle_is_asked_for_its_mode() {
+    use std::collections::BTreeSet;
+    let kinds: BTreeSet<HandleKind> =
+        hooks::TABLE.iter().flat_map(|hook| hook.instances).map(|instance| instance.handle).collect();
+    assert_eq!(kinds.len(), 4);
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A hook that is called, with arguments and objects as the hook table says them.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::super::{Layout, Member};
+use super::layouts;
+use super::machine::{self, Kernel, Memory, Outcome};
+use crate::abi::{Event, HandleKind};
+use crate::evaluate::Input;
+use crate::hooks::{self, Arg2, Hook, Instance};
+use crate::insn::Insn;
+use crate::op::Size;
+use crate::testing::rules;
+
+const ARGUMENTS: u64 = 0xffff_c900_0004_0000;
+const TASK: u64 = 0xffff_8880_0001_0000;
+const REGISTERS: u64 = 0xffff_c900_0005_0000;
+const PF_KTHREAD: u64 = 0x0020_0000;
+const TS_COMPAT: u64 = 2;
+
+/// A call of a hook.
+#[derive(Clone, Debug)]
+pub struct Situation {
+    pub hook: &'static Hook,
+    pub ring_is_full: bool,
+    layout: usize,
+    /// Mode and so on of the running thread; each object takes its mode from `objects`.
+    input: Input,
+    /// Objects by expression, in the order of the instances.
+    objects: Vec<Object>,
+    /// The number arguments: masks, protections, flags, commands. Upper halves are junk.
+    number: u64,
+    flags: u64,
+    in_kernel: bool,
+}
+
+/// What is behind an expression.
+#[derive(Clone, Copy, Debug)]
+enum Object {
+    /// The argument itself is NULL.
+    NoArgument,
+    /// What it leads to is NULL.
+    Null,
+    /// It is there; a dentry may be negative.
+    There { mode: Option<u16> },
+}
+
+pub fn situation() -> impl Strategy<Value = Situation> {
+    let all: Vec<&str> = hooks::TABLE.iter().map(|hook| hook.name).collect();
+    at(&all)
+}
+
+/// A call of one of these hooks.
+pub fn at(names: &[&str]) -> impl Strategy<Value = Situation> + use<> {
+    let calls: Vec<(usize, &'static Hook)> = (0..3)
+        .flat_map(|layout| hooks::TABLE.iter().map(move |hook| (layout, hook)))
+        .filter(|(layout, hook)| {
+            names.contains(&hook.name) && layouts()[*layout].hooks.contains_key(hook.name)
+        })
+        .collect();
+    let mode = prop::option::weighted(0.8, any::<u16>());
+    let object = prop_oneof![
+        1 => Just(Object::NoArgument),
+        1 => Just(Object::Null),
+        12 => mode.prop_map(|mode| Object::There { mode }),
+    ];
+    let number = prop_oneof![any::<u64>(), 0..0x40_u64];
+    let objects = prop::collection::vec(object, 4);
+    let worlds = (any::<bool>(), prop::bool::weighted(0.1));
+    (select(calls), rules::input(Event::Fs), objects, number, any::<u64>(), worlds).prop_map(
+        |((layout, hook), input, objects, number, flags, (ring_is_full, in_kernel))| Situation {
+            hook,
+            ring_is_full,
+            layout,
+            input,
+            objects,
+            number,
+            flags,
+            in_kernel,
+        },
+    )
+}
+
+impl Situation {
+    pub fn layout(&self) -> &'static Layout {
+        &layouts()[self.layout]
+    }
+
+    /// What the rules are to be asked, by number of the instance.
+    pub fn questions(&self) -> Vec<(usize, Input)> {
+        let instances = self.hook.instances.iter().enumerate();
+        instances.filter_map(|(number, instance)| Some((number, self.question(instance)?))).collect()
+    }
+
+    fn question(&self, instance: &Instance) -> Option<Input> {
+        let low = |number: u64| u32::try_from(number & 0xffff_ffff).unwrap();
+        let mode = match self.object(instance) {
+            Object::There { mode } => mode.map(u32::from),
+            Object::NoArgument | Object::Null => return None,
+        };
+        let arg2 = match instance.arg2 {
+            Arg2::Actions(actions) => actions.bits(),
+            Arg2::Mask => hooks::may(low(self.number)).bits(),
+            Arg2::Protection => hooks::mem(low(self.number), self.is_private()).bits(),
+            Arg2::Command(_) => low(self.number).into(),
+        };
+        let compat = self.flags & TS_COMPAT != 0;
+        let (arch, syscall_nr) = match (self.in_kernel, compat) {
+            (true, _) => (0, 0),
+            (false, true) => (0x4000_0003, self.input.syscall_nr),
+            (false, false) => (0xc000_003e, self.input.syscall_nr),
+        };
+        Some(Input { event: instance.event, arg2, mode, arch, syscall_nr, ..self.input.clone() })
+    }
+
+    fn is_private(&self) -> bool {
+        match self.hook.name {
+            "file_mprotect" => self.flags & 8 == 0,
+            _ => self.flags & 0xf == 2,
+        }
+    }
+
+    /// One object for each expression, whichever instance asks.
+    fn object(&self, instance: &Instance) -> Object {
+        let first = self.hook.instances.iter().position(|other| other.object == instance.object).unwrap();
+        match (self.objects[first], instance.handle) {
+            // Only dentries, and paths by them, can be without an inode.
+            (Object::There { mode: None }, HandleKind::Inode) => Object::There { mode: Some(0) },
+            (Object::Null, _) if !instance.object.contains("->") => Object::NoArgument,
+            (object, _) => object,
+        }
+    }
+
+    pub fn run(&self, insns: &[Insn]) -> Result<Outcome, String> {
+        let mut memory = Memory::default();
+        let mut arguments: BTreeMap<&str, u64> = BTreeMap::new();
+        for name in ["mask", "prot", "cmd"] {
+            arguments.insert(name, self.number);
+        }
+        arguments.insert("flags", self.flags);
+        for (instance, base) in
+            self.hook.instances.iter().zip((1..).map(|n| 0xffff_8881_0000_0000 + n * 0x10_0000))
+        {
+            let (argument, step) = instance.object.split_once("->").unwrap_or((instance.object, ""));
+            if !arguments.contains_key(argument) {
+                let value = self.build(&mut memory, instance, step, base);
+                arguments.insert(argument, value);
+            }
+        }
+        for (position, name) in self.layout().hooks[self.hook.name].iter().enumerate() {
+            let value =
+                arguments.get(name.trim_end_matches("__nullable")).copied().unwrap_or(0x5151_5151_5151_5151);
+            memory.put(ARGUMENTS + 8 * position as u64, Size::Double, value);
+        }
+        self.build_task(&mut memory);
+        machine::run(
+            insns,
+            &Kernel {
+                memory: &memory,
+                arguments: ARGUMENTS,
+                task: TASK,
+                registers: REGISTERS,
+                current: &self.input.current,
+                ring_is_full: self.ring_is_full,
+            },
+        )
+    }
+
+    fn put(&self, memory: &mut Memory, base: u64, member: Member, value: u64) {
+        let offset = u64::try_from(self.layout().members[&member]).unwrap();
+        memory.put(base + offset, member.size(), value);
+    }
+
+    fn build_task(&self, memory: &mut Memory) {
+        self.put(memory, TASK, Member::TaskFlags, if self.in_kernel { PF_KTHREAD } else { 0x0040_0000 });
+        self.put(memory, TASK, Member::TaskStatus, self.flags & TS_COMPAT);
+        self.put(memory, REGISTERS, Member::SyscallNumber, self.input.syscall_nr.into());
+    }
+
+    /// The value of the argument, with all it leads to.
+    fn build(&self, memory: &mut Memory, instance: &Instance, step: &str, base: u64) -> u64 {
+        let object = self.object(instance);
+        if matches!(object, Object::NoArgument) {
+            return 0;
+        }
+        let address = match object {
+            Object::There { mode } => self.build_object(memory, instance.handle, mode, base),
+            _ => 0,
+        };
+        let Some(member) = Member::ALL.iter().find(|member| member.path() == step) else { return address };
+        let outer = base + 0x8_0000;
+        self.put(memory, outer, *member, address);
+        match member {
+            Member::VmaFile => self.put(memory, outer, Member::VmaFlags, self.flags),
+            Member::UringFile => self.put(memory, outer, Member::UringOperation, self.number),
+            _ => {}
+        }
+        outer
+    }
+
+    fn build_object(&self, memory: &mut Memory, handle: HandleKind, mode: Option<u16>, base: u64) -> u64 {
+        let inode = match mode {
+            Some(mode) => {
+                self.put(memory, base, Member::InodeMode, mode.into());
+                base
+            }
+            None => 0,
+        };
+        let (dentry, outer) = (base + 0x1_0000, base + 0x2_0000);
+        match handle {
+            HandleKind::Inode => inode,
+            HandleKind::File => {
+                self.put(memory, outer, Member::FileInode, inode);
+                outer
+            }
+            HandleKind::Dentry => {
+                self.put(memory, dentry, Member::DentryInode, inode);
+                dentry
+            }
+            HandleKind::Path => {
+                self.put(memory, dentry, Member::DentryInode, inode);
+                self.put(memory, outer, Member::PathDentry, dentry);
+                outer
+            }
+        }
+    }
+}
