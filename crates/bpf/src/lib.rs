@@ -6,7 +6,7 @@
 //! * [`btf`]: the types of the running kernel or of a saved blob, by name.
 //! * [`probe`]: what this kernel can do: yes, no, or could not tell, with the reason.
 //!
-//! Unsafe code is in `sys` (the syscall), `map` (sizes the kernel takes on trust) and `ring` (shared
+//! Unsafe code is in `sys` and `prctl` (the syscalls), `map` (sizes the kernel takes on trust) and `ring` (shared
 //! memory), nowhere else.
 #![deny(unsafe_code)]
 
@@ -16,6 +16,7 @@ pub mod link;
 pub mod map;
 pub mod object;
 pub mod pin;
+pub mod prctl;
 pub mod probe;
 pub mod program;
 pub mod ring;

@@ -76,6 +76,12 @@ pub fn can_load(kind: ProgramKind, btf: &Btf) -> Answer {
     }
 }
 
+/// Whether the kernel takes any program of kind [`ProgramKind::Lsm`] at a hook: it closes some hooks.
+pub fn can_load_at(hook: &str, btf: &Btf) -> bool {
+    let function = btf.function(&format!("bpf_lsm_{hook}"));
+    function.is_ok_and(|function| Program::load(&allow_everything(ProgramKind::Lsm, function.id)).is_ok())
+}
+
 fn allow_everything(kind: ProgramKind, attach_to: TypeId) -> ProgramSpec<'static> {
     const MOVE_IMMEDIATE: u8 = 0xb7;
     const EXIT: u8 = 0x95;

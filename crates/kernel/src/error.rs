@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why the kernel target does not do what was asked.
+
+use landlock_bpf::btf::BtfError;
+use landlock_compiler::emit::EmitError;
+
+/// [`std::result::Result`] with this crate's error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why the kernel target does not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A command of the kernel's failed.
+    #[error(transparent)]
+    Bpf(#[from] landlock_bpf::Error),
+    /// The kernel's types are not as expected.
+    #[error(transparent)]
+    Btf(#[from] BtfError),
+    /// A member of a structure of the kernel is of another size.
+    #[error("{aggregate} has no member {member} of 8 bytes on this kernel")]
+    Member {
+        /// The structure.
+        aggregate: String,
+        /// The member.
+        member: String,
+    },
+    /// A domain does not fit.
+    #[error(transparent)]
+    Emit(#[from] EmitError),
+    /// This kernel does not run programs at its hooks.
+    #[error("the kernel target is not available: {0}")]
+    Unavailable(String),
+    /// The kernel refused a program made of rules our verifier accepted.
+    #[error("the kernel refuses the program for {hook}; this is a bug of ours, please report it: {error}")]
+    Bug {
+        /// The hook.
+        hook: &'static str,
+        /// What the kernel said, its verifier's log included.
+        error: Box<landlock_bpf::Error>,
+    },
+    /// All places for domains are taken.
+    #[error("{limit} domains have been loaded, there is no place for another")]
+    TooManyDomains {
+        /// How many there can be.
+        limit: u32,
+    },
+    /// The gate did not let the thread in.
+    #[error("the thread did not enter the domain: {0}")]
+    Gate(&'static str),
+    /// A test thread in a domain did what the domain denies.
+    #[error("denials have no effect on this kernel: {0}")]
+    Canary(String),
+}

@@ -1,0 +1,31 @@
+; task_alloc: a new thread is in the domain of the one that makes it, before it runs. If that cannot be
+; noted, there is no new thread.
+.rule inherit
+    r6 = *(u64 *)(r1 + 0)               ; the new task
+    call 158                            ; bpf_get_current_task_btf
+    *(u64 *)(r10 - 8) = r0
+    .insn 0x18, 1, 1, 0, {threads}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -8
+    call 1                              ; bpf_map_lookup_elem
+    if r0 == 0 goto free
+    r1 = *(u64 *)(r0 + 0)
+    *(u64 *)(r10 - 24) = r1
+    r1 = *(u64 *)(r0 + 8)
+    *(u64 *)(r10 - 16) = r1
+    *(u64 *)(r10 - 8) = r6
+    .insn 0x18, 1, 1, 0, {threads}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -8
+    r3 = r10
+    r3 += -24
+    r4 = 0
+    call 2                              ; bpf_map_update_elem
+    if r0 == 0 goto free
+    r0 = -{eagain}
+    exit
+free:
+    r0 = 0
+    exit

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Domains at work in a real kernel: `cargo xtask guest-test` runs these in guests, as root.
+//!
+//! Each test has its own engine; what a domain denies concerns only the threads in it, so the tests can run
+//! side by side. Every denial has its twin in a thread that is in no domain.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::thread;
+
+use landlock_compiler::abi::Event;
+use landlock_compiler::asm;
+use landlock_compiler::domain::Domain;
+use landlock_compiler::emit::denial::Record;
+use landlock_compiler::rule::Rule;
+use landlock_compiler::verify::{Loader, verify};
+use landlock_kernel::{Engine, Error, Loaded};
+use rustix::io::Errno;
+
+/// A rule of event FS that denies actions.
+fn denies(name: &str, actions: u32) -> Rule {
+    rule(&format!(
+        ".rule {name}\n.event FS\n.license \"GPL\"\n    r0 = *(u64 *)(r1 + 24)\n    r0 &= {actions}\n    exit\n"
+    ))
+}
+
+fn rule(text: &str) -> Rule {
+    let object = asm::parse(text, "rule").unwrap_or_else(|errors| panic!("{errors}")).remove(0);
+    verify(object, &Loader { cap_sys_admin: true }).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+const EXEC: u32 = 1;
+const WRITE: u32 = 2;
+const GET: u32 = 16;
+
+fn read_only() -> Domain {
+    Domain::prepended([denies("read_only", WRITE)])
+}
+
+/// Does something in a new thread that is in the domain.
+fn within<T: Send>(engine: &Engine, domain: &Loaded, action: impl FnOnce() -> T + Send) -> T {
+    let confined = || {
+        rustix::thread::set_no_new_privs(true).unwrap();
+        engine.enter(domain).unwrap();
+        action()
+    };
+    thread::scope(|scope| scope.spawn(confined).join().unwrap())
+}
+
+fn refused<T>(result: &io::Result<T>) -> bool {
+    result.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::PERM.raw_os_error()))
+}
+
+fn write_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).open(path)
+}
+
+fn scratch(name: &str) -> std::path::PathBuf {
+    let path = std::env::temp_dir().join(name);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn a_thread_in_a_domain_is_denied_and_others_are_not() {
+    let mut engine = Engine::start().unwrap();
+    let domain = engine.load(&read_only()).unwrap();
+    let folder = scratch("denied");
+    let file = folder.join("file");
+    fs::write(&file, "old").unwrap();
+    within(&engine, &domain, || {
+        assert!(refused(&write_to(&file)));
+        assert!(refused(&File::create(folder.join("new"))));
+        assert!(refused(&fs::create_dir(folder.join("dir"))));
+        assert!(refused(&fs::remove_file(&file)));
+        assert!(refused(&fs::rename(&file, folder.join("moved"))));
+        assert!(refused(&fs::hard_link(&file, folder.join("link"))));
+        assert!(refused(&std::os::unix::fs::symlink("x", folder.join("symlink"))));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "old");
+        assert!(fs::metadata(&file).unwrap().is_file() && fs::read_dir(&folder).unwrap().count() == 1);
+    });
+    assert!(write_to(&file).is_ok() && File::create(folder.join("new")).is_ok());
+    fs::create_dir(folder.join("dir")).unwrap();
+    fs::hard_link(&file, folder.join("link")).unwrap();
+    fs::rename(&file, folder.join("moved")).unwrap();
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn threads_and_processes_made_in_a_domain_are_in_it() {
+    let mut engine = Engine::start().unwrap();
+    let domain = engine.load(&read_only()).unwrap();
+    let folder = scratch("inherited");
+    let file = folder.join("file");
+    fs::write(&file, "").unwrap();
+    let append = format!("echo x >> {}", file.display());
+    let shell = || std::process::Command::new("sh").args(["-c", &append]).status().unwrap().success();
+    within(&engine, &domain, || {
+        thread::scope(|scope| {
+            scope.spawn(|| assert!(refused(&write_to(&file)))).join().unwrap();
+        });
+        assert!(!shell(), "a process, after execve");
+    });
+    assert!(shell());
+    assert_eq!(fs::read_to_string(&file).unwrap(), "x\n");
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn domains_stack_and_only_grow() {
+    let mut engine = Engine::start().unwrap();
+    let outer = engine.load(&read_only()).unwrap();
+    let inner = engine.extend(&outer, [denies("no_get", GET)]).unwrap();
+    let other = engine.load(&Domain::prepended([denies("no_exec", EXEC)])).unwrap();
+    let path = Path::new("/dev/null");
+    within(&engine, &outer, || {
+        assert!(File::open(path).is_ok() && refused(&write_to(path)));
+        assert!(matches!(engine.enter(&other), Err(Error::Gate(why)) if why.contains("not in the domain")));
+        assert!(refused(&write_to(path)), "still in the first");
+        engine.enter(&inner).unwrap();
+        assert!(refused(&File::open(path)) && refused(&write_to(path)));
+        assert!(matches!(engine.enter(&outer), Err(Error::Gate(_))), "the way back");
+    });
+    thread::scope(|scope| {
+        let stranger =
+            || assert!(matches!(engine.enter(&inner), Err(Error::Gate(_))), "without the outer one");
+        scope.spawn(stranger).join().unwrap();
+    });
+    assert!(write_to(path).is_ok());
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn a_token_lets_one_thread_in_once() {
+    let mut engine = Engine::start().unwrap();
+    let domain = engine.load(&read_only()).unwrap();
+    let token = engine.token(&domain).unwrap();
+    let enter = move || landlock_kernel::enter(token).map_err(|error| error.to_string());
+    assert_eq!(thread::spawn(enter).join().unwrap(), Ok(()));
+    let again = thread::spawn(enter).join().unwrap().unwrap_err();
+    assert!(again.ends_with("the token is used or unknown"), "{again}");
+    assert!(landlock_kernel::enter(token ^ 1).is_err());
+    assert!(write_to(Path::new("/dev/null")).is_ok());
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn threads_that_are_gone_are_forgotten() {
+    let mut engine = Engine::start().unwrap();
+    let domain = engine.load(&read_only()).unwrap();
+    within(&engine, &domain, || {
+        assert_eq!(engine.threads().unwrap().get(&domain.number()), Some(&1));
+        thread::scope(|scope| {
+            let count = || engine.threads().unwrap().get(&domain.number()).copied();
+            assert_eq!(scope.spawn(count).join().unwrap(), Some(2));
+        });
+    });
+    // The kernel frees tasks a while after they end.
+    while engine.threads().unwrap().contains_key(&domain.number()) {
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn denials_say_which_rule_and_instruction() {
+    let mut engine = Engine::start().unwrap();
+    let rules = [denies("older", WRITE), denies("newer", EXEC)];
+    let domain = engine.load(&Domain::prepended(rules)).unwrap();
+    let file = scratch("logged").join("file");
+    fs::write(&file, "").unwrap();
+    let ring = &mut engine.denials().unwrap();
+    ring.consume(|_| {});
+    let file_in_root = Path::new("/dev/null");
+    // Both rules deny what comes of a path, the newer one first.
+    within(&engine, &domain, || assert!(refused(&write_to(file_in_root))));
+    let mut records = Vec::new();
+    ring.consume(|bytes| records.push(Record::parse(bytes).unwrap()));
+    let first = records.first().expect("a record");
+    assert_eq!((first.domain, first.hook.name), (domain.number().into(), "inode_permission"));
+    assert_eq!((first.rule, first.insn, first.arg2), (0, Some(2), EXEC.into()));
+    assert_eq!(first.instance.event, Event::Fs);
+    let tgid = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
+    assert_eq!(first.pid_tgid >> 32, tgid);
+    assert_eq!(engine.lost_denials().unwrap(), 0);
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn only_hooks_at_which_a_domain_can_deny_are_attached() {
+    let mut engine = Engine::start().unwrap();
+    assert_eq!(engine.attached_hooks().collect::<Vec<_>>(), ["file_open"], "the canary's");
+    let domain = engine.load(&Domain::prepended([denies("no_exec", EXEC)])).unwrap();
+    let hooks: Vec<_> = domain.hooks().collect();
+    assert_eq!(hooks, ["inode_permission", "file_permission", "mmap_file", "file_mprotect"]);
+    assert_eq!(engine.attached_hooks().count(), 5);
+    assert!(domain.lacking().is_empty());
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn the_mode_decides_by_the_kind_of_file() {
+    let mut engine = Engine::start().unwrap();
+    let only_devices = rule(
+        ".rule only_devices\n.event FS\n.license \"GPL\"\n    r0 = *(u64 *)(r1 + 24)\n    r0 &= 2\n    \
+         if r0 == 0 goto end\n    r1 = *(u64 *)(r1 + 16)\n    call handle_fs_get_mode\n    r0 &= 0xf000\n    \
+         r0 ^= 0x2000\nend:\n    exit\n",
+    );
+    let domain = engine.load(&Domain::prepended([only_devices])).unwrap();
+    let folder = scratch("kinds");
+    let file = folder.join("file");
+    fs::write(&file, "").unwrap();
+    within(&engine, &domain, || {
+        assert!(write_to(Path::new("/dev/null")).is_ok());
+        assert!(refused(&write_to(&file)));
+        assert!(refused(&File::create(folder.join("new"))));
+    });
+    assert!(write_to(&file).is_ok());
+    fs::remove_dir_all(&folder).unwrap();
+}
+
+mod unprivileged {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs a user: cargo xtask guest-test"]
+    fn a_user_cannot_start_an_engine() {
+        assert!(matches!(Engine::start(), Err(Error::Bpf(_) | Error::Unavailable(_))));
+    }
+}

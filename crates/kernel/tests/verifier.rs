@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The kernel's verifier accepts every program the emitter makes of rules ours accepted: run by
+//! `cargo xtask guest-test`, as root, in a guest of each series.
+//!
+//! `RULES` in the environment holds a folder of compiled rules to take besides the random ones.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+
+use landlock_bpf::Error;
+use landlock_bpf::btf::Btf;
+use landlock_bpf::map::{Map, MapFlags, MapKind, MapSpec};
+use landlock_bpf::program::{Program, ProgramKind, ProgramSpec};
+use landlock_compiler::asm;
+use landlock_compiler::domain::Domain;
+use landlock_compiler::emit::{Layout, MapSlot, Report, emit};
+use landlock_compiler::hooks::{self, Hook};
+use landlock_compiler::read::read_file;
+use landlock_compiler::rule::Rule;
+use landlock_compiler::testing::rules;
+use landlock_compiler::verify::{Loader, verify};
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+
+/// Hooks that kernels have and let no program attach to.
+const CLOSED: [&str; 1] = ["inode_getsecurity"];
+
+/// The beginning of a rule that denies by bits of the mode or of the action.
+const ONE_OF_MANY: &str = r#"
+.rule one_of_many
+.event FS
+.license "GPL"
+    r6 = *(u64 *)(r1 + 24)
+    r1 = *(u64 *)(r1 + 16)
+    call handle_fs_get_mode
+    r0 <<= 9
+    r0 |= r6
+"#;
+
+struct Bench {
+    btf: Btf,
+    layout: Layout,
+    denials: Map,
+    lost: Map,
+    loaded: BTreeMap<&'static str, usize>,
+    instructions: u64,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        let btf = Btf::of_running_kernel().unwrap();
+        let layout = landlock_kernel::layout::read(&btf).unwrap();
+        let spec = MapSpec {
+            name: "denials",
+            kind: MapKind::RingBuf,
+            key_size: 0,
+            value_size: 0,
+            max_entries: 1 << 16,
+            flags: MapFlags::empty(),
+            types: None,
+            inner: None,
+        };
+        let denials = Map::create(&spec).unwrap();
+        let lost = MapSpec {
+            name: "lost",
+            kind: MapKind::Array,
+            key_size: 4,
+            value_size: 8,
+            max_entries: 1,
+            ..spec
+        };
+        let lost = Map::create(&lost).unwrap();
+        Bench { btf, layout, denials, lost, loaded: BTreeMap::new(), instructions: 0 }
+    }
+
+    /// Loads the domain's program at the hook, if it has one and the kernel has the hook.
+    fn load(&mut self, hook: &'static Hook, domain: &Domain) {
+        if !self.layout.hooks.contains_key(hook.name) || CLOSED.contains(&hook.name) {
+            return;
+        }
+        let report = Report::Record { domain: 1 };
+        let Some(program) = emit(hook, domain, &self.layout, report).unwrap() else { return };
+        let insns = program.insns(|slot| match slot {
+            MapSlot::Denials => self.denials.as_fd().as_raw_fd(),
+            MapSlot::Lost => self.lost.as_fd().as_raw_fd(),
+        });
+        let attach_to = self.btf.function(&format!("bpf_lsm_{}", hook.name)).unwrap().id;
+        let spec = ProgramSpec {
+            name: "test",
+            kind: ProgramKind::Lsm,
+            attach_to,
+            insns: &insns,
+            license: c"Dual MIT/GPL",
+        };
+        match Program::load(&spec) {
+            Ok(program) => {
+                *self.loaded.entry(hook.name).or_default() += 1;
+                self.instructions += u64::from(program.info().unwrap().verified_insns);
+            }
+            Err(Error::Rejected { errno, log, .. }) => {
+                let log: Vec<&str> = log.lines().collect();
+                let end = &log[log.len().saturating_sub(60)..];
+                let program: Vec<String> =
+                    (0..insns.len()).map(|at| format!("{at}: {}", asm::print_insn(&insns, at))).collect();
+                panic!("{}: {errno}\n{}\n\n{}", hook.name, program.join("\n"), end.join("\n"))
+            }
+            Err(error) => panic!("{}: {error}", hook.name),
+        }
+    }
+
+    fn open_hooks(&self) -> usize {
+        self.layout.hooks.keys().filter(|hook| !CLOSED.contains(&hook.as_str())).count()
+    }
+
+    fn report(&self, what: &str) {
+        let programs: usize = self.loaded.values().sum();
+        println!(
+            "{what}: {programs} programs at {} hooks accepted, {} instructions verified",
+            self.loaded.len(),
+            self.instructions
+        );
+    }
+}
+
+fn shipped() -> Vec<Rule> {
+    let folder = std::env::var("RULES").expect("RULES names the folder of the compiled rules");
+    let mut files: Vec<_> =
+        std::fs::read_dir(Path::new(&folder)).unwrap().map(|f| f.unwrap().path()).collect();
+    files.sort();
+    let loader = Loader { cap_sys_admin: true };
+    let objects = files.iter().flat_map(|file| read_file(file).unwrap_or_else(|error| panic!("{error}")));
+    objects.map(|object| verify(object, &loader).unwrap_or_else(|error| panic!("{error}"))).collect()
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn programs_of_the_shipped_rules_are_accepted() {
+    let mut bench = Bench::new();
+    let rules = shipped();
+    assert!(rules.len() >= 8, "{}", rules.len());
+    for rule in &rules {
+        for hook in hooks::TABLE {
+            bench.load(hook, &Domain::prepended([rule.clone()]));
+        }
+    }
+    bench.report("each shipped rule alone");
+    for hook in hooks::TABLE {
+        bench.load(hook, &Domain::prepended(rules.clone()));
+    }
+    bench.report("and all together");
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn programs_of_random_rules_are_accepted() {
+    let mut bench = Bench::new();
+    let mut runner = TestRunner::deterministic();
+    let domains = proptest::collection::vec(rules::rule(), 1..4);
+    for number in 0..45 {
+        let domain = Domain::prepended(domains.new_tree(&mut runner).unwrap().current());
+        // A third of the hooks each, so that every hook sees fifteen domains.
+        for hook in hooks::TABLE.iter().skip(number % 3).step_by(3) {
+            bench.load(hook, &domain);
+        }
+    }
+    bench.report("45 domains of 1 to 3 random rules");
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn programs_of_sixty_four_rules_are_accepted() {
+    let mut bench = Bench::new();
+    let text: String =
+        (1..=64).map(|n| format!("{ONE_OF_MANY}    w0 &= {}\n    exit\n", n << 9 | n)).collect();
+    let objects = asm::parse(&text, "rules").unwrap_or_else(|errors| panic!("{errors}"));
+    let verified = |object| verify(object, &Loader::default()).unwrap_or_else(|error| panic!("{error}"));
+    let domain = Domain::prepended(objects.into_iter().map(verified));
+    for hook in hooks::TABLE {
+        bench.load(hook, &domain);
+    }
+    bench.report("a domain of 64 rules that look at mode and action");
+    assert_eq!(bench.loaded.len(), bench.open_hooks());
+}
