@@ -20,7 +20,7 @@ mod residual;
 
 use crate::abi::{Actions, STACK_SIZE, context};
 use crate::domain::{Composed, Domain};
-use crate::hooks::{self, Arg2, Hook, Instance};
+use crate::hooks::{self, Arg2, Asked, Hook, Instance};
 use crate::insn::Insn;
 use crate::op::{AluOp, CompareOp, Reg, Size, Width};
 use crate::specialise::{Bits, Known};
@@ -216,9 +216,15 @@ impl Body<'_> {
         Ok(())
     }
 
-    /// Fills the context, or goes to `next` if there is no object.
+    /// Fills the context, or goes to `next` if there is no object, or none that is asked about.
     fn context(&mut self, instance: &Instance, mode: bool, next: Label) -> Result<(), EmitError> {
         let code = &mut self.code;
+        if instance.asked == Asked::IfPositive {
+            self.arguments.follow(code, instance.object, next)?;
+            object::unless_null(code, next);
+            self.arguments.member(code, Member::DentryInode)?;
+            object::unless_null(code, next);
+        }
         actions::arg2(code, self.arguments, instance.arg2, next)?;
         self.arguments.follow(code, instance.object, next)?;
         object::unless_null(code, next);

@@ -124,7 +124,7 @@ mod tests {
         let lines = (1..).take(program(ops).len()).map(line).collect();
         let object =
             RuleObject { name: "read_only".into(), insns: program(ops), lines, ..RuleObject::default() };
-        Rule::proven(object, Event::Fs, Abilities::empty())
+        Rule::proven(object, Event::Fs, Abilities::empty(), 512)
     }
 
     fn tracing() -> Rule {

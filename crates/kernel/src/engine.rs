@@ -16,7 +16,7 @@ use landlock_bpf::link::Link;
 use landlock_bpf::map::{Map, MapFlags, MapKind, MapSpec, Update};
 use landlock_bpf::prctl;
 use landlock_bpf::probe::{self, Answer as Can};
-use landlock_bpf::program::Program;
+use landlock_bpf::program::{Program, ProgramKind};
 use landlock_bpf::ring::Ring;
 use landlock_compiler::domain::Domain;
 use landlock_compiler::emit::{self, Layout, MapSlot, Report};
@@ -125,9 +125,9 @@ impl Engine {
         let lost = Map::create(&MapSpec { name: "lost", ..counter })?;
         // Last the gate: nobody enters before children inherit.
         let links = [
-            Link::attach(&programs::release(&btf, &threads)?)?,
-            Link::attach(&programs::inherit(&btf, &threads)?)?,
-            Link::attach(&programs::gate(&btf, &threads, &tokens)?)?,
+            Link::attach(&programs::release(&btf, &threads)?, ProgramKind::Lsm)?,
+            Link::attach(&programs::inherit(&btf, &threads)?, ProgramKind::Lsm)?,
+            Link::attach(&programs::gate(&btf, &threads, &tokens)?, ProgramKind::Lsm)?,
         ];
         let attached = BTreeMap::new();
         let mut engine = Engine {
@@ -210,7 +210,7 @@ impl Engine {
         let spec = MapSpec { name: "programs", kind: MapKind::ProgArray, key_size: 4, value_size: 4, ..SPEC };
         let programs = Map::create(&MapSpec { max_entries: MAX_DOMAINS, ..spec })?;
         if let Some(dispatch) = self.dispatch(hook, bit(hook), &programs)? {
-            let _link = Link::attach(&dispatch)?;
+            let _link = Link::attach(&dispatch, ProgramKind::Lsm)?;
             self.attached.insert(hook.name, Attached { programs, _link });
         }
         Ok(())

@@ -174,12 +174,12 @@ fn denials_say_which_rule_and_instruction() {
     let file = scratch("logged").join("file");
     fs::write(&file, "").unwrap();
     let ring = &mut engine.denials().unwrap();
-    ring.consume(|_| {});
+    let _ = ring.consume(|_| {});
     let file_in_root = Path::new("/dev/null");
     // Both rules deny what comes of a path, the newer one first.
     within(&engine, &domain, || assert!(refused(&write_to(file_in_root))));
     let mut records = Vec::new();
-    ring.consume(|bytes| records.push(Record::parse(bytes).unwrap()));
+    let _ = ring.consume(|bytes| records.push(Record::parse(bytes).unwrap()));
     let first = records.first().expect("a record");
     assert_eq!((first.domain, first.hook.name), (domain.number().into(), "inode_permission"));
     assert_eq!((first.rule, first.insn, first.arg2), (0, Some(2), EXEC.into()));

@@ -105,6 +105,17 @@ proptest! {
         agrees(&Domain::prepended(domain), &situation);
     }
 
+    #[test]
+    fn a_rename_removes_what_had_the_name(actions in rules::rule_of(Event::Fs), situation in situation::at(&["inode_rename"])) {
+        let no_remove = rule(Event::Fs, Abilities::empty(), &[
+            load(Size::Double, Reg::R0, Reg::R1, context::ARG2),
+            crate::testing::build::alu(AluOp::And, Reg::R0, 32),
+            exit(),
+        ]);
+        agrees(&Domain::prepended([no_remove.clone()]), &situation);
+        agrees(&Domain::prepended([actions, no_remove]), &situation);
+    }
+
     /// Rules of the event of a sub-instance are rare above.
     #[test]
     fn commands_are_asked_after_the_action(
@@ -258,4 +269,9 @@ fn every_kind_of_handle_is_asked_for_its_mode() {
     let kinds: BTreeSet<HandleKind> =
         hooks::TABLE.iter().flat_map(|hook| hook.instances).map(|instance| instance.handle).collect();
     assert_eq!(kinds.len(), 4);
+    let mut positive = hooks::TABLE.iter().flat_map(|hook| hook.instances);
+    assert!(
+        positive
+            .all(|instance| instance.asked == hooks::Asked::Always || instance.handle == HandleKind::Dentry)
+    );
 }

@@ -10,11 +10,11 @@ use crate::testing::build::{alu, branch, call, mov, object, program};
 use crate::testing::rules;
 
 fn rule(event: Event, ops: &[Op]) -> Rule {
-    Rule::proven(object(event, Abilities::empty(), program(ops)), event, Abilities::empty())
+    Rule::proven(object(event, Abilities::empty(), program(ops)), event, Abilities::empty(), 512)
 }
 
 fn debug(ops: &[Op]) -> Rule {
-    Rule::proven(object(Event::Fs, Abilities::DEBUG, program(ops)), Event::Fs, Abilities::DEBUG)
+    Rule::proven(object(Event::Fs, Abilities::DEBUG, program(ops)), Event::Fs, Abilities::DEBUG, 512)
 }
 
 fn actions(bits: i32) -> Rule {

@@ -11,7 +11,7 @@ use super::layouts;
 use super::machine::{self, Kernel, Memory, Outcome};
 use crate::abi::{Event, HandleKind};
 use crate::evaluate::Input;
-use crate::hooks::{self, Arg2, Hook, Instance};
+use crate::hooks::{self, Arg2, Asked, Hook, Instance};
 use crate::insn::Insn;
 use crate::op::Size;
 use crate::testing::rules;
@@ -102,6 +102,9 @@ impl Situation {
             Object::There { mode } => mode.map(u32::from),
             Object::NoArgument | Object::Null => return None,
         };
+        if instance.asked == Asked::IfPositive && mode.is_none() {
+            return None;
+        }
         let arg2 = match instance.arg2 {
             Arg2::Actions(actions) => actions.bits(),
             Arg2::Mask => hooks::may(low(self.number)).bits(),
