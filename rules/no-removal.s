@@ -1,9 +1,9 @@
 ; SPDX-License-Identifier: MIT OR Apache-2.0
 ;
-; Forbids removing names: unlink, rmdir, and rename, which removes the old one.
+; Forbids removing names: unlink, rmdir, and rename, which removes the old name and
+; what it replaces.
 ;
-; It does not keep a file's content: truncating and overwriting are allowed, and
-; so is renaming another file over it, as far as the other file may be renamed.
+; It does not keep a file's content: truncating and overwriting are allowed.
 
 .rule no_removal
 .event FS
