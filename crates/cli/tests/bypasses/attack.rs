@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
+
 use crate::playground::{Outcome, PROGRAM, Playground, Rule, SECRET, TOKEN, User, VAULT};
 
 const PRELUDE: &str = include_str!("prelude.py");
@@ -80,6 +82,16 @@ impl Attack {
         assert_eq!(self.report(&outcome), "stopped: EPERM", "{outcome:#?}");
         assert!(outcome.denied(hook, &rule.name), "no denial at {hook} by {}: {outcome:#?}", rule.name);
         assert!(!changed, "the secret was changed: {outcome:#?}");
+    }
+
+    /// Like [`Attack::is_denied`], where what is denied is a step on the way, whatever the object.
+    pub fn is_refused(self, rule: Rule, reason: &str) {
+        let (plain, _) = self.carry_out(&[]);
+        assert_eq!(self.report(&plain), "reached", "without landlock: {plain:#?}");
+        let (outcome, _) = self.carry_out(&[rule]);
+        assert_eq!(self.report(&outcome), "stopped: EPERM", "{outcome:#?}");
+        let told = |denial: &Value| denial["reason"].as_str().is_some_and(|text| text.contains(reason));
+        assert!(outcome.denials.iter().any(told), "{outcome:#?}");
     }
 
     /// The attack works outside of a sandbox, and fails with this errno in any.
@@ -185,7 +197,7 @@ fn wait_for(path: &Path) -> String {
 }
 
 /// The command with its process id in the file `top`, and with a file of ours as descriptor 3.
-fn introduced(command: &Command, playground: &Playground, held: Option<fs::File>) -> Command {
+pub fn introduced(command: &Command, playground: &Playground, held: Option<fs::File>) -> Command {
     let descriptor = if held.is_some() { "exec 3<&0 </dev/null" } else { ":" };
     let top = playground.file("top", "", 0o666);
     let mut shell = Command::new("/bin/sh");
@@ -196,12 +208,13 @@ fn introduced(command: &Command, playground: &Playground, held: Option<fs::File>
     shell
 }
 
-fn open(path: &Path) -> fs::File {
+/// For reading, and if it is a file for writing.
+pub fn open(path: &Path) -> fs::File {
     fs::OpenOptions::new().read(true).write(!path.is_dir()).open(path).expect("open")
 }
 
 /// The objects that attacks are about.
-fn furnish(playground: &Playground) {
+pub fn furnish(playground: &Playground) {
     for name in ["secret", "secret2", "secret3"] {
         let secret = playground.file(name, format!("{TOKEN}\n"), SECRET & 0o7777);
         let colour = Command::new("setfattr").args(["-n", "user.colour", "-v", "blue"]).arg(&secret).status();
@@ -221,6 +234,8 @@ fn furnish(playground: &Playground) {
     std::os::unix::fs::symlink("nowhere", playground.path().join("dangling")).expect("symlink");
     fs::copy("/usr/bin/id", playground.path().join("suid")).expect("copy");
     playground.restrict("suid", 0o4755);
+    fs::copy("/lib64/ld-linux-x86-64.so.2", playground.path().join("loader")).expect("copy");
+    playground.restrict("loader", PROGRAM & 0o7777);
     playground.restrict("vault", VAULT & 0o7777);
 }
 

@@ -43,6 +43,8 @@ attacks! {
     changed_as_nobody: attack("changed").by_nobody(), secret(WRITE), "inode_setattr";
     listed: attack("listed").holding("vault"), vault(READ), "file_permission";
     block_devices: attack("devices"), Rule::on("disks", GET, 0o170_000, 0o060_000), "inode_permission";
+    bound: attack("bound"), vault(WRITE), "inode_permission";
+    sockets: attack("sockets").with_an_accomplice(), Rule::on("sockets", WRITE, WHOLE, 0o141_777), "inode_permission";
     removed: attack("removed"), secret(REMOVE), "inode_unlink";
 }
 

@@ -17,7 +17,7 @@ def vector(address, length):
     return struct.pack("PP", address, length)
 
 
-def ways_into(pid, address, number, steals=True):
+def ways_into(pid, address, number):
     """Every way into another process that passes the ptrace access check."""
     local = ctypes.create_string_buffer(b"plundered")
     here = vector(ctypes.addressof(local), 9)
@@ -42,7 +42,7 @@ def ways_into(pid, address, number, steals=True):
 
     ways = {
         "attach": lambda: traced(PTRACE_ATTACH), "seize": lambda: traced(PTRACE_SEIZE),
-        "mem": memory,
+        "mem": memory, "pidfd_getfd": steal,
         "readv": lambda: call(VM_READV, pid, here, 1, there, 1, 0),
         "writev": lambda: call(VM_WRITEV, pid, here, 1, there, 1, 0),
         "kcmp": lambda: call(KCMP, pid, os.getpid(), 0, number, 0),
@@ -51,8 +51,6 @@ def ways_into(pid, address, number, steals=True):
         "ns": lambda: os.stat(f"/proc/{pid}/ns/mnt"),
         "exe": lambda: os.readlink(f"/proc/{pid}/exe"),
     }
-    if steals:
-        ways["pidfd_getfd"] = steal
     if os.getuid() == 0:
         ways["setns"] = lambda: in_child(lambda: call(SETNS, pidfd, CLONE_NEWNS))
     else:
@@ -313,7 +311,7 @@ def own_child():
     if pid == 0:
         signal.pause()
     try:
-        return every(ways_into(pid, ctypes.addressof(treasure), secret, steals=False))
+        return every(ways_into(pid, ctypes.addressof(treasure), secret))
     finally:
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)

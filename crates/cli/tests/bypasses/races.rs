@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Another thread, or a process that shares memory and descriptors, changes what a syscall is about between its
+//! check and its doing.
+//!
+//! Each race runs for a second, or for `LANDLOCK_RACE_SECONDS`. Without rules it must be won, or it is none.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use crate::attack::{furnish, introduced, open};
+use crate::playground::{EXEC, GET, Outcome, PROGRAM, Playground, READ, Rule, SECRET, User, WHOLE, WRITE};
+
+/// What must happen to calls about ordinary files while the race is on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Others {
+    /// They go through.
+    Work,
+    /// They may be refused: nobody can say what the kernel will find.
+    MayFail,
+}
+
+fn is_never_won(name: &str, rule: &Rule, others: Others) {
+    for changer in ["thread", "process"] {
+        let plain = run(name, &[], &["20", changer, "once"]);
+        assert!(!plain.stdout.starts_with("0 wins") && plain.code == Some(0), "no race: {plain:#?}");
+        let seconds = std::env::var("LANDLOCK_RACE_SECONDS").unwrap_or_else(|_| "1".to_owned());
+        let confined = run(name, std::slice::from_ref(rule), &[&seconds, changer]);
+        assert!(confined.stdout.starts_with("0 wins"), "by a {changer}: {confined:#?}");
+        assert!(
+            others == Others::MayFail || confined.stdout.contains("is on"),
+            "by a {changer}: {confined:#?}"
+        );
+    }
+}
+
+fn run(name: &str, rules: &[Rule], arguments: &[&str]) -> Outcome {
+    let playground = Playground::new(User::Ours);
+    furnish(&playground);
+    playground.file("denied", compiled("int main(void) { return 7; }"), PROGRAM & 0o7777);
+    playground.file("allowed", compiled("int main(void) { return 8; }"), 0o755);
+    let program = playground.file("races", compiled(include_str!("races.c")), 0o755);
+    let mut words = vec![program.to_str().expect("UTF-8"), name];
+    words.extend(arguments);
+    let command =
+        if rules.is_empty() { playground.plain(&words) } else { playground.confined(rules, &words) };
+    let secret = open(&playground.path().join("secret"));
+    let mut command = introduced(&command, &playground, Some(secret));
+    command.current_dir(playground.path());
+    playground.run(command)
+}
+
+/// The program this source becomes.
+fn compiled(source: &str) -> Vec<u8> {
+    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
+    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("temporary directory"));
+    let program: PathBuf = folder.path().join(format!("{:?}", std::thread::current().id()));
+    let mut compiler = Command::new("cc");
+    compiler.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-x", "c", "-", "-o"]).arg(&program);
+    let mut compiler = compiler.stdin(Stdio::piped()).spawn().expect("this test needs cc");
+    compiler.stdin.take().expect("pipe").write_all(source.as_bytes()).expect("source");
+    assert!(compiler.wait().expect("cc").success());
+    std::fs::read(program).expect("program")
+}
+
+macro_rules! races {
+    ($($name:ident: $rule:expr, $others:ident;)+) => {
+        $(#[test]
+        fn $name() {
+            is_never_won(stringify!($name), &$rule, Others::$others);
+        })+
+    };
+}
+
+fn secret(actions: u32) -> Rule {
+    Rule::on("secret", actions, WHOLE, SECRET)
+}
+
+races! {
+    path: secret(GET), Work;
+    link: secret(GET), Work;
+    file: secret(GET), Work;
+    directory: secret(GET), Work;
+    read: secret(READ), Work;
+    write: secret(WRITE), Work;
+    writev: secret(WRITE), Work;
+    truncate: secret(WRITE), Work;
+    chmod: secret(WRITE), Work;
+    map: secret(WRITE), MayFail;
+    exec: Rule::on("program", EXEC, WHOLE, PROGRAM), Work;
+}

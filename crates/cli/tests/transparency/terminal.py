@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+"""An interactive shell on a terminal: jobs stopped, continued, killed and waited for."""
+import os
+import pty
+import re
+import select
+import sys
+import time
+
+pid, master = pty.fork()
+if pid == 0:
+    os.environ.update(PS1="$ ", TERM="dumb", HISTFILE="")
+    os.execv("/bin/bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"])
+
+seen = ""
+
+
+def until(pattern):
+    global seen
+    end = time.time() + 20
+    while not (found := re.search(pattern, seen)):
+        ready, _, _ = select.select([master], [], [], max(0, end - time.time()))
+        if not ready:
+            sys.exit(f"no {pattern!r} in {seen!r}")
+        seen += os.read(master, 4096).decode()
+    text, seen = seen[:found.end()], seen[found.end():]
+    return text
+
+
+def say(line):
+    os.write(master, line.encode())
+
+
+def step(line, pattern):
+    say(line)
+    until(pattern)
+    print(f"{line!r}: {pattern}")
+
+
+until(r"\$ $")
+step("stty -echo; PS1='> '\n", r"> ")
+step("tty | cut -c1-9; echo $?\n", r"/dev/pts/\r\n0\r\n> ")
+step("sleep 100 | cat\n", r"")
+time.sleep(0.3)
+step("\x1a", r"Stopped +sleep 100 \| cat\r\n> ")
+step("jobs | wc -l\n", r"1\r\n> ")
+step("bg\n", r"sleep 100 \| cat &\r\n> ")
+step("kill %1; wait; echo done\n", r"done\r\n> ")
+step("cat >typed\n", r"")
+step("a line\n\x04", r"> ")
+step("cat typed\n", r"a line\r\n> ")
+step("sleep 100\n", r"")
+time.sleep(0.3)
+step("\x03", r"\^?C?\r\n> ")
+step("echo $?\n", r"130\r\n> ")
+step("cat & sleep 0.5\n", r"\[1\] \d+\r\n")
+step("jobs\n", r"Stopped +cat\r\n")
+step("kill -9 %1; wait 2>/dev/null; echo gone\n", r"gone\r\n")
+step("read x; echo got $x\n", r"")
+step("something\n", r"got something\r\n")
+step("stty size </dev/tty; echo to the terminal >/dev/tty\n", r"to the terminal\r\n")
+step("(exit 7); echo $?\n", r"7\r\n")
+step("exit 5\n", r"exit\r\n")
+print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
