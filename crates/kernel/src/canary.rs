@@ -10,7 +10,7 @@ use landlock_compiler::hooks;
 use landlock_compiler::verify::{Loader, verify};
 use rustix::io::Errno;
 
-use crate::engine::{self, Engine, NO_DOMAIN};
+use crate::engine::{self, Engine};
 use crate::error::{Error, Result};
 
 const RULE: &str = ".rule canary\n.event FS\n.license \"GPL\"\n    r0 = 1\n    exit\n";
@@ -19,7 +19,7 @@ const FILE: &str = "/dev/null";
 /// Tries a denial in a thread that ends with it.
 pub(crate) fn sing(engine: &mut Engine) -> Result<()> {
     let hook = hooks::by_name("file_open").expect("a hook of the table");
-    let loaded = engine.load_at(std::slice::from_ref(hook), domain()?, NO_DOMAIN)?;
+    let loaded = engine.load_at(std::slice::from_ref(hook), domain()?, Vec::new())?;
     let token = engine.token(&loaded)?;
     let thread =
         std::thread::Builder::new().name("canary".to_owned()).spawn(move || open_before_and_after(token));

@@ -24,14 +24,14 @@ use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::rule::Rule;
 
 use crate::error::{Error, Result};
-use crate::programs::{self, Answer};
+use crate::programs::{self, Answer, Boundary};
 
 /// Most threads in domains at a time; a further one is not made (EAGAIN).
 pub const MAX_THREADS: u32 = 1 << 16;
 /// Most domains, entered or not, in the life of an engine.
 pub const MAX_DOMAINS: u32 = 4096;
 /// The slot of threads that are in no domain; the gate knows it.
-pub(crate) const NO_DOMAIN: u32 = 0;
+const NO_DOMAIN: u32 = 0;
 /// Most tokens not used yet.
 const MAX_TOKENS: u32 = 4096;
 /// Bytes of the ring buffer of denials.
@@ -61,7 +61,8 @@ struct Attached {
 pub struct Loaded {
     domain: Domain,
     slot: u32,
-    parent: u32,
+    /// The domains it extends, oldest first.
+    ancestors: Vec<u32>,
     mask: u64,
     lacking: Vec<&'static str>,
 }
@@ -96,10 +97,12 @@ pub struct Engine {
     layout: Layout,
     threads: Map,
     tokens: Map,
+    /// Pairs of slots: a domain, and one that extends it.
+    lineage: Map,
     denials: Map,
     lost: Map,
     attached: BTreeMap<&'static str, Attached>,
-    _thread_links: [Link; 3],
+    _thread_links: [Link; 5],
     last_slot: u32,
 }
 
@@ -123,8 +126,14 @@ impl Engine {
         let denials = Map::create(&MapSpec { name: "denials", ..ring })?;
         let counter = MapSpec { kind: MapKind::Array, key_size: 4, value_size: 8, max_entries: 1, ..SPEC };
         let lost = Map::create(&MapSpec { name: "lost", ..counter })?;
-        // Last the gate: nobody enters before children inherit.
+        let lineage = Map::create(&MapSpec { name: "lineage", value_size: 1, ..SPEC })?;
+        // Last the gate: nobody enters before children inherit and the boundary stands.
         let links = [
+            Link::attach(&programs::boundary(&btf, Boundary::Access, &threads, &lineage)?, ProgramKind::Lsm)?,
+            Link::attach(
+                &programs::boundary(&btf, Boundary::Traceme, &threads, &lineage)?,
+                ProgramKind::Lsm,
+            )?,
             Link::attach(&programs::release(&btf, &threads)?, ProgramKind::Lsm)?,
             Link::attach(&programs::inherit(&btf, &threads)?, ProgramKind::Lsm)?,
             Link::attach(&programs::gate(&btf, &threads, &tokens)?, ProgramKind::Lsm)?,
@@ -135,6 +144,7 @@ impl Engine {
             layout,
             threads,
             tokens,
+            lineage,
             denials,
             lost,
             attached,
@@ -147,7 +157,7 @@ impl Engine {
 
     /// Loads a domain, to be entered by threads that are in none.
     pub fn load(&mut self, domain: &Domain) -> Result<Loaded> {
-        self.load_at(hooks::TABLE, domain.clone(), NO_DOMAIN)
+        self.load_at(hooks::TABLE, domain.clone(), Vec::new())
     }
 
     /// Loads the domain that has these rules prepended to its parent's, in the given order; to be entered by
@@ -155,18 +165,28 @@ impl Engine {
     pub fn extend(&mut self, parent: &Loaded, rules: impl IntoIterator<Item = Rule>) -> Result<Loaded> {
         let older = parent.domain.rules().iter().rev().cloned();
         let domain = Domain::prepended(older.chain(rules));
-        self.load_at(hooks::TABLE, domain, parent.slot)
+        let ancestors = parent.ancestors.iter().copied().chain([parent.slot]).collect();
+        self.load_at(hooks::TABLE, domain, ancestors)
     }
 
     /// Loads a domain for some hooks.
-    pub(crate) fn load_at(&mut self, hooks: &'static [Hook], domain: Domain, parent: u32) -> Result<Loaded> {
+    pub(crate) fn load_at(
+        &mut self,
+        hooks: &'static [Hook],
+        domain: Domain,
+        ancestors: Vec<u32>,
+    ) -> Result<Loaded> {
         let limit = MAX_DOMAINS - 1;
         let slot = self.last_slot + 1;
         if slot > limit {
             return Err(Error::TooManyDomains { limit });
         }
         self.last_slot = slot;
-        let mut loaded = Loaded { domain, slot, parent, mask: 0, lacking: Vec::new() };
+        let mut loaded = Loaded { domain, slot, ancestors, mask: 0, lacking: Vec::new() };
+        for ancestor in &loaded.ancestors {
+            let pair = [*ancestor, slot].map(u32::to_ne_bytes).concat();
+            self.lineage.update(&pair, &[1], Update::Any)?;
+        }
         for hook in hooks {
             self.load_hook(hook, &mut loaded)?;
         }
@@ -239,7 +259,8 @@ impl Engine {
         let mut token = [0; 8];
         rustix::rand::getrandom(&mut token, rustix::rand::GetRandomFlags::empty())
             .map_err(|errno| Error::Unavailable(format!("getrandom: {errno}")))?;
-        let fields = [u64::from(domain.slot), domain.mask, domain.parent.into()];
+        let parent = domain.ancestors.last().copied().unwrap_or(NO_DOMAIN);
+        let fields = [u64::from(domain.slot), domain.mask, parent.into()];
         let value: Vec<u8> = fields.into_iter().flat_map(u64::to_ne_bytes).collect();
         self.tokens.update(&token, &value, Update::Make)?;
         Ok(u64::from_ne_bytes(token))

@@ -51,6 +51,28 @@ pub(crate) fn release(btf: &Btf, threads: &Map) -> Result<Program> {
     load(btf, "task_free", "release", &assemble(include_str!("programs/release.s"), &filling))
 }
 
+/// Who traces whom, as seen from a hook's argument.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Boundary {
+    /// `ptrace_access_check(child)`: the running thread traces the argument.
+    Access,
+    /// `ptrace_traceme(parent)`: the argument traces the running thread.
+    Traceme,
+}
+
+/// What keeps threads from tracing their way out. `lineage` has the pairs of a domain and one that extends it.
+pub(crate) fn boundary(btf: &Btf, which: Boundary, threads: &Map, lineage: &Map) -> Result<Program> {
+    const CURRENT: i64 = 0;
+    const ARGUMENT: i64 = 8;
+    let (hook, tracer, tracee) = match which {
+        Boundary::Access => ("ptrace_access_check", CURRENT, ARGUMENT),
+        Boundary::Traceme => ("ptrace_traceme", ARGUMENT, CURRENT),
+    };
+    let filling =
+        [("threads", fd(threads)), ("lineage", fd(lineage)), ("tracer", tracer), ("tracee", tracee)];
+    load(btf, hook, "boundary", &assemble(include_str!("programs/boundary.s"), &filling))
+}
+
 /// What the gate answers, as an errno: even success is one, since a program that returns 0 leaves the option
 /// to the kernel, which does not know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,8 +143,19 @@ mod tests {
 
     #[test]
     fn every_name_in_braces_is_filled() {
-        let names =
-            ["threads", "programs", "tokens", "hook", "option", "atomic_flags", "cred", "cap_effective"];
+        let names = [
+            "threads",
+            "programs",
+            "tokens",
+            "hook",
+            "option",
+            "atomic_flags",
+            "cred",
+            "cap_effective",
+            "lineage",
+            "tracer",
+            "tracee",
+        ];
         let errnos = ["entered", "eacces", "enoent", "estale", "eagain"];
         let filling: Vec<Filling> = names.into_iter().chain(errnos).map(|name| (name, 1)).collect();
         for text in [
@@ -130,6 +163,7 @@ mod tests {
             include_str!("programs/gate.s"),
             include_str!("programs/inherit.s"),
             include_str!("programs/release.s"),
+            include_str!("programs/boundary.s"),
         ] {
             assert!(assemble(text, &filling).len() > 5);
         }

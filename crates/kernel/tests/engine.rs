@@ -223,6 +223,94 @@ fn the_mode_decides_by_the_kind_of_file() {
     fs::remove_dir_all(&folder).unwrap();
 }
 
+/// A process that another may look into: it sleeps until it is killed.
+struct Process(std::process::Child);
+
+impl Process {
+    fn start() -> Process {
+        Process(std::process::Command::new("sleep").arg("1000").spawn().unwrap())
+    }
+
+    /// Behind the kernel's ptrace access check.
+    fn can_be_read(&self) -> bool {
+        fs::read(format!("/proc/{}/auxv", self.0.id())).is_ok()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn threads_trace_only_what_their_rules_bind_as_well() {
+    let mut engine = Engine::start().unwrap();
+    let outer = engine.load(&Domain::prepended([denies("outer", 32)])).unwrap();
+    let inner = engine.extend(&outer, [denies("inner", 32)]).unwrap();
+    let other = engine.load(&Domain::prepended([denies("outer", 32)])).unwrap();
+    let nested = || {
+        engine.enter(&outer).unwrap();
+        engine.enter(&inner).unwrap();
+        Process::start()
+    };
+    let free = Process::start();
+    let in_other = within(&engine, &other, Process::start);
+    let in_outer = within(&engine, &outer, Process::start);
+    let in_inner = thread::scope(|scope| scope.spawn(nested).join().unwrap());
+    let all = [&free, &in_other, &in_outer, &in_inner];
+    let readable = || all.map(Process::can_be_read);
+    assert_eq!(within(&engine, &outer, readable), [false, false, true, true]);
+    assert_eq!(within(&engine, &other, readable), [false, true, false, false]);
+    let from_inner = within(&engine, &outer, || {
+        engine.enter(&inner).unwrap();
+        readable()
+    });
+    assert_eq!(from_inner, [false, false, false, true]);
+    assert_eq!(readable(), [true; 4]);
+}
+
+/// Where tasks are preempted inside programs, a program that is skipped or a lookup that fails lets something
+/// through; not here.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn nothing_gets_through_however_many_threads_meet_at_a_hook() {
+    const THREADS: usize = 6;
+    const ATTEMPTS: usize = 1500;
+    let mut engine = Engine::start().unwrap();
+    let domain = engine.load(&read_only()).unwrap();
+    let folder = scratch("hammered");
+    let create = |name: String| File::create(folder.join(name));
+    let inside = |thread: usize| {
+        let denied = |attempt: usize| refused(&create(format!("inside-{thread}-{attempt}")));
+        let child = || thread::scope(|scope| scope.spawn(|| denied(ATTEMPTS)).join().unwrap());
+        (0..ATTEMPTS).all(denied) && (0..ATTEMPTS / 50).all(|_| child())
+    };
+    let outside = |thread: usize| {
+        let name = |attempt: usize| format!("outside-{thread}-{attempt}");
+        (0..ATTEMPTS).for_each(|attempt| {
+            create(name(attempt)).unwrap();
+            fs::remove_file(folder.join(name(attempt))).unwrap();
+        });
+    };
+    thread::scope(|scope| {
+        let confined: Vec<_> = (0..THREADS)
+            .map(|thread| {
+                scope.spawn({
+                    let (engine, domain) = (&engine, &domain);
+                    move || within(engine, domain, move || inside(thread))
+                })
+            })
+            .collect();
+        let free: Vec<_> = (0..THREADS).map(|thread| scope.spawn(move || outside(thread))).collect();
+        assert!(confined.into_iter().all(|thread| thread.join().unwrap()));
+        free.into_iter().for_each(|thread| thread.join().unwrap());
+    });
+    assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
+}
+
 mod unprivileged {
     use super::*;
 

@@ -6,7 +6,8 @@
 
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use landlock_compiler::clang::build;
 
 /// One boot and the tests to run in it.
 struct Run {
@@ -17,6 +18,9 @@ struct Run {
 }
 
 const WITHOUT_BPF: &str = "--append=lsm=landlock,lockdown,yama";
+const KERNEL_TARGET: &str = "--cargo-test=landlock-kernel";
+/// The shipped rules are in this folder of the guest.
+const RULES: &str = "--env=RULES=/rules";
 
 const RUNS: &[Run] = &[
     Run {
@@ -72,6 +76,60 @@ const RUNS: &[Run] = &[
         guest: &["--kernel=6.12", "--cargo-test=landlock-bpf", "--user"],
         tests: &["kernel", "--ignored", "unprivileged"],
     },
+    Run {
+        guest: &["--kernel=6.1", KERNEL_TARGET, "--require=lsm=bpf", RULES, "--timeout=600"],
+        tests: &["verifier", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &["--kernel=6.12", KERNEL_TARGET, "--require=lsm=bpf", RULES, "--timeout=600"],
+        tests: &["verifier", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", RULES, "--timeout=600"],
+        tests: &["verifier", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            KERNEL_TARGET,
+            "--require=lsm=bpf",
+            "--append=preempt=full",
+            "--smp=2",
+            "--timeout=600",
+        ],
+        tests: &["engine", "--ignored", "--skip=unprivileged"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            KERNEL_TARGET,
+            "--require=lsm=bpf",
+            "--append=preempt=full",
+            "--smp=2",
+            "--timeout=600",
+        ],
+        tests: &["engine", "--ignored", "--skip=unprivileged"],
+    },
+    Run {
+        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--smp=2", "--timeout=600"],
+        tests: &["engine", "--ignored", "--skip=unprivileged"],
+    },
+    Run {
+        guest: &["--kernel=6.1", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
+        tests: &["verdict", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &["--kernel=6.12", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
+        tests: &["verdict", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
+        tests: &["verdict", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &["--kernel=6.12", KERNEL_TARGET, "--user"],
+        tests: &["engine", "--ignored", "unprivileged"],
+    },
 ];
 
 /// `cargo xtask guest-test`.
@@ -83,6 +141,8 @@ pub struct Options {
 
 /// Runs the boots, all of them even if one fails.
 pub fn run(options: &Options) -> Result<ExitCode> {
+    let rules = shipped_rules()?;
+    let copy_rules = format!("--copy={}:/rules", rules.path().display());
     let (mut ran, mut failed) = (0, 0);
     for run in RUNS {
         let line = [run.guest, &["--"], run.tests].concat();
@@ -96,7 +156,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         }
         println!("guest-test: {text}");
         ran += 1;
-        let status = Command::new(std::env::current_exe()?).arg("vm").args(&line).status()?;
+        let status =
+            Command::new(std::env::current_exe()?).arg("vm").arg(&copy_rules).args(&line).status()?;
         if !status.success() {
             println!("guest-test: FAILED ({status}): {text}");
             failed += 1;
@@ -104,4 +165,19 @@ pub fn run(options: &Options) -> Result<ExitCode> {
     }
     println!("guest-test: {ran} boots, {failed} failed");
     Ok(if ran > 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A folder with the shipped rules, those in C compiled: guests have no clang.
+fn shipped_rules() -> Result<tempfile::TempDir> {
+    let folder = tempfile::tempdir()?;
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../rules"))? {
+        let source = entry?.path();
+        let target = folder.path().join(source.file_name().context("a rule has a name")?);
+        if source.extension().is_some_and(|extension| extension == "c") {
+            std::fs::write(target.with_extension("o"), build(&source, None)?)?;
+        } else {
+            std::fs::copy(&source, target)?;
+        }
+    }
+    Ok(folder)
 }
