@@ -224,9 +224,44 @@ fn swapping_paths_and_names_does_not_run_a_denied_program() {
     let bench = Bench::new();
     bench.file("denied", 0o1755, std::fs::read(bench.probe("program", &["-static"])).expect("the program"));
     bench.file("allowed", 0o755, std::fs::read("/bin/true").expect("/bin/true"));
+    swap(&bench, &["./allowed", "./denied", "name", "1500"]);
+}
+
+#[test]
+fn swapping_the_loader_does_not_run_a_denied_one() {
+    let bench = Bench::new();
+    let loader = b"/lib64/ld-linux-x86-64.so.2\0";
+    let program = std::fs::read("/bin/true").expect("/bin/true");
+    bench.file("program", 0o755, replaced(&program, loader, b"name\0"));
+    bench.file(
+        "denied",
+        0o1755,
+        std::fs::read(bench.probe("mark", &["-nostdlib", "-static"])).expect("the mark"),
+    );
+    swap(&bench, &["/lib64/ld-linux-x86-64.so.2", "./denied", "name", "1500", "./program"]);
+}
+
+fn swap(bench: &Bench, arguments: &[&str]) {
     let attack = bench.probe("swap", &[]);
-    let attack = attack.to_str().expect("UTF-8");
-    let outcome = denied_only_by_the_rule(&bench, &[attack, "./allowed", "./denied", "name", "1500"]);
+    let outcome = denied_only_by_the_rule(bench, &[&[attack.to_str().expect("UTF-8")], arguments].concat());
     // It really raced: the good one ran, and the bad one was refused both before and after its exec.
     assert!(outcome.stdout.contains("both ways"), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_program_its_caller_cannot_read_is_not_started() {
+    let bench = Bench::new();
+    marking(&bench, "unreadable", 0o711);
+    let user = bench.probe("as", &[]);
+    let program = [user.to_str().expect("UTF-8"), "65534", "./unreadable"];
+    assert!(rustix::process::geteuid().is_root(), "this test changes its user id and has to start as root");
+    std::fs::set_permissions(bench.path(""), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .expect("chmod");
+    let rule = bench.rule("sticky", NO_STICKY_PROGRAMS);
+    assert!(runs(&bench, None, &program).0);
+    let (marked, outcome) = runs(&bench, Some(&rule), &program);
+    assert!(
+        !marked && outcome.denials[0]["reason"].as_str().is_some_and(|why| why.contains("read")),
+        "{outcome:?}"
+    );
 }

@@ -268,3 +268,32 @@ fn nothing_runs_where_the_sandbox_cannot_be_made() {
         assert!(!bench.path("ran").exists(), "{script}");
     }
 }
+
+/// Whatever is the first to run out, the command runs served or does not run.
+#[test]
+fn short_of_processes_or_descriptors_it_runs_or_it_does_not() {
+    let (bench, rule) = transparent();
+    // An unprivileged user's limits count.
+    std::fs::set_permissions(bench.path(""), std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .expect("chmod");
+    let confined = bench.confined(&[&rule], "touch");
+    bench.file("confine", 0o755, std::fs::read(confined.get_program()).expect("the driver"));
+    let limits =
+        (1..12).map(|n| format!("-u {n}")).chain([4, 6, 8, 11, 16, 63, 64].map(|n| format!("-n {n}")));
+    let mut outcomes = Vec::new();
+    for limit in limits {
+        drop(std::fs::remove_file(bench.path("ran")));
+        let script = format!("ulimit {limit}; exec ./confine denials transparent.s -- touch ran");
+        let mut command = bench.plain("sh");
+        if rustix::process::geteuid().is_root() {
+            command = bench.plain("setpriv");
+            command.args(["--reuid", "65534", "--clear-groups", "sh"]);
+        }
+        let outcome = bench.run(command.args(["-c", &script]));
+        let ran = bench.path("ran").exists();
+        assert!(ran || !outcome.stderr.is_empty(), "{limit}: {outcome:?}");
+        assert_eq!(outcome.code, if ran { 0 } else { 125 }, "{limit}: {outcome:?}");
+        outcomes.push(ran);
+    }
+    assert!(outcomes.contains(&true) && outcomes.contains(&false), "{outcomes:?}");
+}

@@ -152,7 +152,12 @@ fn pass(request: &Request<'_>, images: &Images) -> Answer {
             let after = Request { notification, held: true, ..*request };
             match confirm(&after, images) {
                 Ok(()) => sys::release(tid, 0),
-                Err(_) => sys::kill_traced(tid),
+                Err(_) => {
+                    let reason =
+                        "names changed during the exec, or what it loaded cannot be found out; killed";
+                    let _: Result<(), Errno> = after.shared.judge.refuse_because(&after, OPENED, reason);
+                    sys::kill_traced(tid);
+                }
             }
         }
         Traced::Stopped(tid, signal) => sys::release(tid, signal),
@@ -180,8 +185,7 @@ impl Images {
                     continue 'files;
                 }
             }
-            let reason = "names changed during the exec, so something was loaded that was not judged; killed";
-            return after.shared.judge.refuse_because(after, OPENED, reason);
+            return Err(Errno::PERM);
         }
         Ok(())
     }

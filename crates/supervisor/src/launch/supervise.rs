@@ -86,7 +86,7 @@ fn serve_command(
     ids: (sys::FileIds, u64),
 ) -> Result<Option<(OwnedFd, Arc<Shared>)>, String> {
     let_go().map_err(failed("cannot let go of inherited descriptors"))?;
-    raise_descriptor_limit();
+    raise_descriptor_limit()?;
     let Some(confined) = handshake.take().map_err(failed("cannot take the command's listener"))? else {
         return Ok(None);
     };
@@ -103,11 +103,19 @@ fn serve_command(
     Ok(Some((confined.command, shared)))
 }
 
+/// Below, the supervisor would fail its callers in the middle of things.
+const FEWEST_DESCRIPTORS: u64 = 64;
+
 /// Many blocked opens hold many pins. The command was forked before and keeps its own limit.
-fn raise_descriptor_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    // Without it, requests fail with EMFILE sooner.
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+fn raise_descriptor_limit() -> Result<(), String> {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if maximum.is_some_and(|maximum| maximum < FEWEST_DESCRIPTORS) {
+        return Err(format!(
+            "too many open files for the supervisor: it needs a hard limit of at least {FEWEST_DESCRIPTORS} \
+             (ulimit -Hn)"
+        ));
+    }
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).map_err(failed("cannot raise a limit"))
 }
 
 /// Waits until nothing confined is left, and kills the command if the waiter goes before it.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// swap GOOD BAD NAME ROUNDS: executes a path that a thread rewrites, and a link that another process swaps.
+// swap GOOD BAD NAME ROUNDS [PROGRAM]: executes a path that a thread rewrites, and a link that another process
+// swaps; or a program whose loader is that link.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -46,7 +47,7 @@ int main(int argc, char **argv) {
     for (long i = 0; i < atol(argv[4]); i++) {
         pid_t child = vfork();
         if (!child) {
-            execve(i % 2 ? path : argv[3], arguments, environ);
+            execve(argc > 5 ? argv[5] : i % 2 ? path : argv[3], arguments, environ);
             _exit(errno == EPERM ? 77 : 78);
         }
         int status;
