@@ -7,7 +7,9 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, getppid, pidfd_getfd, pidfd_open};
+use rustix::process::{
+    Pid, PidfdFlags, PidfdGetfdFlags, WaitOptions, getppid, pidfd_getfd, pidfd_open, waitpid,
+};
 
 use crate::boundary;
 use crate::sys::{self, SharedWord};
@@ -50,14 +52,14 @@ impl Handshake {
         })
     }
 
-    /// Confines the calling process, which is between fork and exec, and returns once it is served.
+    /// Confines the calling process, a child of `reaper` between fork and exec, and returns once it is served.
     /// Async-signal-safe, but for what entering a prepared layer costs.
     pub fn confine(
         &self,
+        reaper: Pid,
         layer: landlock::RulesetCreated,
         filter: &[libc::sock_filter],
     ) -> std::io::Result<()> {
-        let reaper = getppid();
         self.stage.set(AT_BOUNDARY);
         boundary::enter(layer).map_err(|_| std::io::Error::from_raw_os_error(libc::EPERM))?;
         self.stage.set(AT_FILTER);
@@ -68,7 +70,7 @@ impl Handshake {
         self.listener.set(offered);
         while self.listener.wait_while(offered, 1) == offered {
             // The reaper dies with the supervisor until the command runs.
-            if getppid() != reaper {
+            if getppid() != Some(reaper) {
                 return Err(std::io::Error::from_raw_os_error(libc::ESRCH));
             }
         }
@@ -91,11 +93,15 @@ impl Handshake {
         (errno != 0).then(|| std::io::Error::from_raw_os_error(errno.cast_signed()))
     }
 
-    /// Waits for the command's listener and takes it over. `None`: there will be none.
-    pub fn take(&self) -> std::io::Result<Option<Confined>> {
+    /// Waits for the command's listener and takes it over. `None`: there will be none. `ESRCH`: our child `reaper`
+    /// was killed before there was any.
+    pub fn take(&self, reaper: Pid) -> std::io::Result<Option<Confined>> {
         let mut offered = 0;
         while offered == 0 {
             offered = self.listener.wait_while(0, 1);
+            if offered == 0 && waitpid(Some(reaper), WaitOptions::NOHANG)?.is_some() {
+                return Err(std::io::Error::from_raw_os_error(libc::ESRCH));
+            }
         }
         if offered == GIVEN_UP {
             return Ok(None);

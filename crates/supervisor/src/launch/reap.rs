@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use landlock::RulesetCreated;
 use rustix::process::{
-    Pid, Signal, WaitOptions, getppid, kill_process, set_parent_process_death_signal, waitpid,
+    Pid, Signal, WaitOptions, getpid, getppid, kill_process, set_parent_process_death_signal, waitpid,
 };
 
 use super::handshake::Handshake;
@@ -58,10 +58,11 @@ fn spawn(start: Start, handshake: &Arc<Handshake>) -> std::io::Result<u32> {
     sys::become_subreaper()?;
     let Start { mut command, layer, filter, mask } = start;
     let mut layer = Some(layer);
+    let us = getpid();
     let theirs = Arc::clone(handshake);
     sys::before_exec(&mut command, move || {
         let layer = layer.take().ok_or_else(|| std::io::Error::from_raw_os_error(libc::EALREADY))?;
-        theirs.confine(layer, &filter)?;
+        theirs.confine(us, layer, &filter)?;
         sys::set_signal_mask(&mask)
     });
     let child = exec_in_child(&mut command, handshake)?;

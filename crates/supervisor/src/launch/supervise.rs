@@ -76,18 +76,19 @@ fn establish(
     };
     drop(start);
     // If this fails, the reaper and the command die with us.
-    let served = serve_command(&handshake, judge, ids)?;
+    let served = serve_command(&handshake, reaper, judge, ids)?;
     Ok(served.map(|(command, shared)| Tree { reaper, command, shared }))
 }
 
 fn serve_command(
     handshake: &Handshake,
+    reaper: Pid,
     judge: Judge,
     ids: (sys::FileIds, u64),
 ) -> Result<Option<(OwnedFd, Arc<Shared>)>, String> {
     let_go().map_err(failed("cannot let go of inherited descriptors"))?;
     raise_descriptor_limit()?;
-    let Some(confined) = handshake.take().map_err(failed("cannot take the command's listener"))? else {
+    let Some(confined) = handshake.take(reaper).map_err(failed("cannot take the command's listener"))? else {
         return Ok(None);
     };
     // Only speed depends on it.
