@@ -103,15 +103,17 @@ fn wait(reports: UnixStream) -> Result<Ended, Error> {
     let mut command = None;
     let mut lines = BufReader::new(reports);
     loop {
-        let mut ready = [PollFd::new(&signals, PollFlags::IN), PollFd::new(lines.get_ref(), PollFlags::IN)];
+        let mut ready = [PollFd::new(lines.get_ref(), PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
+        // Signals stay pending until there is a command to pass them on to.
+        let awaited = if command.is_some() { &mut ready[..] } else { &mut ready[..1] };
         if !lines.buffer().contains(&b'\n') {
-            poll(&mut ready, None).map_err(step("cannot wait"))?;
+            poll(awaited, None).map_err(step("cannot wait"))?;
         }
-        if ready[0].revents().contains(PollFlags::IN) {
+        if ready[1].revents().contains(PollFlags::IN) {
             let signal = sys::take_signal(signals.as_fd()).map_err(step("cannot receive signals"))?;
             pass_on(signal, command);
         }
-        if ready[1].revents().is_empty() && lines.buffer().is_empty() {
+        if ready[0].revents().is_empty() && lines.buffer().is_empty() {
             continue;
         }
         let mut line = String::new();
