@@ -261,6 +261,8 @@ impl<'a> Steps<'a> {
             Start::Root => root.try_clone()?,
             Start::At(start) => start.try_clone()?,
         };
+        // The kernel let the caller pin this, or be there.
+        proc::guard(&current)?;
         Ok(Steps { request, root, current, rest: walk.path.to_bytes().to_vec(), links: 0 })
     }
 
@@ -296,6 +298,7 @@ impl<'a> Steps<'a> {
                 continue;
             }
             if is_last && aim == Aim::Entry {
+                next.as_ref().map_or(Ok(()), proc::guard)?;
                 return Ok(End::Entry(Entry { parent: self.current, name, object: next, slash }));
             }
             self.current = next.ok_or(Errno::NOENT)?;

@@ -90,11 +90,18 @@ def into(pid):
         os.fchdir(proc)
         os.close(os.open("mem", os.O_RDWR))
 
+    def made_inside():
+        os.chdir(f"/proc/{pid}")
+        os.close(os.open("mem", os.O_RDWR | os.O_CREAT))
+
     ways = ways_into(pid, 4096, 0)
     ways.update({f"pinned {name}": lambda name=name: relative(name) for name in ("mem", "fd/0", "fd/3", "fd/4", "fd/5", "fd/6", "fd/7", "exe", "root", "cwd", "root/etc/passwd", "cwd/ordinary", f"task/{pid}/mem")})
     ways.update({
         "inside": lambda: in_child(inside), "inside by fd": lambda: in_child(inside_by_fd),
         "write mem": lambda: relative("mem", os.O_RDWR),
+        # Where a name may be made, a walk ends at the name, not at the object.
+        "make mem": lambda: relative("mem", os.O_RDWR | os.O_CREAT),
+        "make mem inside": lambda: in_child(made_inside),
         "around": lambda: os.close(os.open(f"/proc/self/../{pid}/mem", os.O_RDONLY)),
         "task": lambda: os.close(os.open(f"/proc/self/task/../../{pid}/mem", os.O_RDONLY)),
     })
@@ -174,6 +181,24 @@ def without_capabilities():
         call(126, header, bytes(24))
         open_with_creat("ordinary")
     in_child(body)
+
+
+def exec_with_less(*options):
+    """Capabilities that are taken away from the next program, without any call about identity."""
+    os.chown("ordinary", 1, 1)
+    for option in options:
+        check(libc.prctl(*option, 0, 0, 0))
+    code = subprocess.run(["/bin/sh", "-c", "exec 3<>ordinary"], stderr=subprocess.DEVNULL).returncode
+    if code:
+        raise OSError(errno.EACCES, "in the program")
+
+
+def bounding_set():
+    in_child(lambda: exec_with_less(*[(24, capability) for capability in range(41)]))
+
+
+def no_root():
+    in_child(lambda: exec_with_less((28, 1)))
 
 
 def own_namespace():

@@ -67,6 +67,8 @@ fn identity_is_kept() {
         ("other_user_and_back", "reached"),
         ("one_thread_as_another_user", "reached"),
         ("without_capabilities", "stopped: EACCES"),
+        ("bounding_set", "stopped: EACCES"),
+        ("no_root", "stopped: EACCES"),
         ("own_namespace", "stopped: EACCES"),
         ("own_namespace_by_clone", "stopped: EACCES"),
     ] {

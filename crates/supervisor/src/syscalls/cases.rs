@@ -397,6 +397,11 @@ pub const SHARING: &[&[Test]] = &[
     &[is(0, CLONE_VM | CLONE_THREAD | CLONE_VFORK, CLONE_VM)],
     &[any(0, CLONE_NEWUSER)],
 ];
+const PR_CAPBSET_DROP: u32 = 24;
+const PR_SET_SECUREBITS: u32 = 28;
+/// prctl that takes capabilities from the next program.
+pub const LESSENING: &[&[Test]] =
+    &[&[is(0, u32::MAX, PR_CAPBSET_DROP)], &[is(0, u32::MAX, PR_SET_SECUREBITS)]];
 const CLONE_NEWNS: u32 = 0x2_0000;
 /// unshare of a user or mount namespace.
 pub const UNSHARING: &[&[Test]] = &[&[any(0, CLONE_NEWUSER | CLONE_NEWNS)]];

@@ -171,7 +171,7 @@ pub const TABLE: &[Row] = &[
     row(154, "modify_ldt", Nothing),
     row(155, "pivot_root", Announces(&[], place::mount)),
     row(156, "_sysctl", Missing),
-    row(157, "prctl", Nothing),
+    row(157, "prctl", Announces(cases::LESSENING, place::announce)),
     row(158, "arch_prctl", Nothing),
     row(159, "adjtimex", Nothing),
     row(160, "setrlimit", Nothing),
