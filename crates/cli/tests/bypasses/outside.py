@@ -6,6 +6,8 @@ import os
 import socket
 import threading
 
+PR_SET_PDEATHSIG, SIGKILL = 1, 9
+ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL)  # the test may be killed before it can end us
 treasure = ctypes.create_string_buffer(b"untouched")
 secret = os.open("secret", os.O_RDWR)
 post = socket.socket(socket.AF_UNIX)
