@@ -285,9 +285,9 @@ impl Request<'_> {
         if same && theirs.effective & permitted == ours.effective & permitted {
             return act();
         }
-        sys::assume(&theirs, *permitted).map_err(errno)?;
-        let result = act();
-        if sys::assume(ours, *permitted).is_err() {
+        let result = sys::assume(&theirs, *permitted).map_err(errno).and_then(|()| act());
+        // Also where theirs was assumed by halves. Who may not change its identity has not changed it.
+        if sys::assume(ours, *permitted).is_err() && !is_ours(ours) {
             // A thread that cannot get its own identity back must not serve anyone else.
             std::process::abort();
         }
@@ -305,6 +305,11 @@ impl Request<'_> {
             }
         }
     }
+}
+
+/// Whether the calling thread has this identity.
+fn is_ours(ours: &FileIds) -> bool {
+    Status::of("/proc/thread-self/status").is_ok_and(|status| status.file_ids().as_ref() == Some(ours))
 }
 
 /// `ERESTARTSYS`: the kernel turns it into `EINTR` or a restart when it delivers the pending signal.
