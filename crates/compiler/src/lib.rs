@@ -5,6 +5,8 @@
 //!
 //! ```text
 //! .o / .s / instructions ──read──► RuleObject ──verify──► Rule ──specialise──► Allow | Deny | Residual
+//!                                                                                            │ emit
+//!                                                                    programs of the kernel ◄┘
 //! ```
 //!
 //! Nothing here asks the kernel anything. A [`rule::Rule`] is proof that the verifier accepted it.

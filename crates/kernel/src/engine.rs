@@ -24,6 +24,7 @@ use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::rule::Rule;
 
 use crate::error::{Error, Result};
+use crate::loaded::{Loaded, bit};
 use crate::programs::{self, Answer, Boundary};
 
 /// Most threads in domains at a time; a further one is not made (EAGAIN).
@@ -54,40 +55,6 @@ struct Attached {
     /// The domains' programs, by slot.
     programs: Map,
     _link: Link,
-}
-
-/// A loaded domain: its programs are in place.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    domain: Domain,
-    slot: u32,
-    /// The domains it extends, oldest first.
-    ancestors: Vec<u32>,
-    mask: u64,
-    lacking: Vec<&'static str>,
-}
-
-impl Loaded {
-    /// Its rules.
-    pub fn domain(&self) -> &Domain {
-        &self.domain
-    }
-
-    /// The number denials bear.
-    pub fn number(&self) -> u32 {
-        self.slot
-    }
-
-    /// Hooks at which the domain could deny and which this kernel lacks, or lets nobody attach to.
-    pub fn lacking(&self) -> &[&'static str] {
-        &self.lacking
-    }
-
-    /// Hooks the domain has programs for.
-    pub fn hooks(&self) -> impl Iterator<Item = &'static str> {
-        let rows = hooks::TABLE.iter().enumerate();
-        rows.filter(|(index, _)| self.mask & 1 << index != 0).map(|(_, hook)| hook.name)
-    }
 }
 
 /// The kernel target at work.
@@ -163,6 +130,7 @@ impl Engine {
     /// Loads the domain that has these rules prepended to its parent's, in the given order; to be entered by
     /// threads in the parent.
     pub fn extend(&mut self, parent: &Loaded, rules: impl IntoIterator<Item = Rule>) -> Result<Loaded> {
+        self.owns(parent)?;
         let older = parent.domain.rules().iter().rev().cloned();
         let domain = Domain::prepended(older.chain(rules));
         let ancestors = parent.ancestors.iter().copied().chain([parent.slot]).collect();
@@ -182,7 +150,8 @@ impl Engine {
             return Err(Error::TooManyDomains { limit });
         }
         self.last_slot = slot;
-        let mut loaded = Loaded { domain, slot, ancestors, mask: 0, lacking: Vec::new() };
+        let engine = self.threads.info().id;
+        let mut loaded = Loaded { engine, domain, slot, ancestors, mask: 0, lacking: Vec::new() };
         for ancestor in &loaded.ancestors {
             let pair = [*ancestor, slot].map(u32::to_ne_bytes).concat();
             self.lineage.update(&pair, &[1], Update::Any)?;
@@ -256,6 +225,7 @@ impl Engine {
 
     /// A token with which one thread can enter the domain by [`enter`].
     pub fn token(&self, domain: &Loaded) -> Result<u64> {
+        self.owns(domain)?;
         let mut token = [0; 8];
         rustix::rand::getrandom(&mut token, rustix::rand::GetRandomFlags::empty())
             .map_err(|errno| Error::Unavailable(format!("getrandom: {errno}")))?;
@@ -264,6 +234,14 @@ impl Engine {
         let value: Vec<u8> = fields.into_iter().flat_map(u64::to_ne_bytes).collect();
         self.tokens.update(&token, &value, Update::Make)?;
         Ok(u64::from_ne_bytes(token))
+    }
+
+    /// Slots mean nothing to another engine.
+    fn owns(&self, domain: &Loaded) -> Result<()> {
+        match domain.engine == self.threads.info().id {
+            true => Ok(()),
+            false => Err(Error::Gate("the domain was loaded by another engine")),
+        }
     }
 
     /// How many threads are in each domain, by the domain's number.
@@ -301,15 +279,8 @@ pub fn enter(token: u64) -> Result<()> {
     match prctl::gate(token).and_then(Answer::of) {
         Some(Answer::Entered) => Ok(()),
         Some(Answer::NotPermitted) => Err(Error::Gate("it needs no_new_privs or CAP_SYS_ADMIN")),
-        Some(Answer::NoToken) => Err(Error::Gate("the token is used or unknown")),
         Some(Answer::Elsewhere) => Err(Error::Gate("it is not in the domain that this one extends")),
         Some(Answer::Full) => Err(Error::Gate("too many threads are in domains")),
-        None => Err(Error::Gate("the gate is not there")),
+        None => Err(Error::Gate("no engine knows the token, or it was used")),
     }
-}
-
-fn bit(hook: &Hook) -> u64 {
-    const _: () = assert!(hooks::TABLE.len() <= 64);
-    let index = hooks::TABLE.iter().position(|row| row.name == hook.name);
-    1 << index.expect("a hook of the table")
 }

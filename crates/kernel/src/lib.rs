@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! hook ──► dispatch.s ──► threads: in a domain? ──tail call──► the domain's program (compiler's emitter)
-//! fork ──► inherit.s      exit ──► release.s      prctl ──► gate.s
+//! fork ──► inherit.s      exit ──► release.s      prctl ──► gate.s      ptrace ──► boundary.s
 //! ```
 #![forbid(unsafe_code)]
 
@@ -11,7 +11,9 @@ mod canary;
 mod engine;
 mod error;
 pub mod layout;
+mod loaded;
 mod programs;
 
-pub use engine::{Engine, Loaded, MAX_DOMAINS, MAX_THREADS, enter};
+pub use engine::{Engine, MAX_DOMAINS, MAX_THREADS, enter};
 pub use error::{Error, Result};
+pub use loaded::Loaded;

@@ -32,7 +32,6 @@ pub(crate) fn gate(btf: &Btf, threads: &Map, tokens: &Map) -> Result<Program> {
         ("cap_effective", offset(btf, "struct cred", "cap_effective")?),
         ("entered", errno(Answer::Entered)),
         ("eacces", errno(Answer::NotPermitted)),
-        ("enoent", errno(Answer::NoToken)),
         ("estale", errno(Answer::Elsewhere)),
         ("eagain", errno(Answer::Full)),
     ];
@@ -81,8 +80,6 @@ pub(crate) enum Answer {
     Entered,
     /// EACCES.
     NotPermitted,
-    /// ENOENT.
-    NoToken,
     /// ESTALE.
     Elsewhere,
     /// EAGAIN.
@@ -91,8 +88,8 @@ pub(crate) enum Answer {
 
 impl Answer {
     pub(crate) fn of(errno: rustix::io::Errno) -> Option<Answer> {
-        use Answer::{Elsewhere, Entered, Full, NoToken, NotPermitted};
-        [Entered, NotPermitted, NoToken, Elsewhere, Full].into_iter().find(|answer| answer.errno() == errno)
+        use Answer::{Elsewhere, Entered, Full, NotPermitted};
+        [Entered, NotPermitted, Elsewhere, Full].into_iter().find(|answer| answer.errno() == errno)
     }
 
     fn errno(self) -> rustix::io::Errno {
@@ -100,7 +97,6 @@ impl Answer {
         match self {
             Answer::Entered => Errno::REMOTEIO,
             Answer::NotPermitted => Errno::ACCESS,
-            Answer::NoToken => Errno::NOENT,
             Answer::Elsewhere => Errno::STALE,
             Answer::Full => Errno::AGAIN,
         }
@@ -156,7 +152,7 @@ mod tests {
             "tracer",
             "tracee",
         ];
-        let errnos = ["entered", "eacces", "enoent", "estale", "eagain"];
+        let errnos = ["entered", "eacces", "estale", "eagain"];
         let filling: Vec<Filling> = names.into_iter().chain(errnos).map(|name| (name, 1)).collect();
         for text in [
             include_str!("programs/dispatch.s"),

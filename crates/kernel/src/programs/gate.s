@@ -1,7 +1,8 @@
 ; task_prctl: a thread with a token enters the domain the token is for.
 ;
 ; Tokens are used once. The thread must have no_new_privs or CAP_SYS_ADMIN in its user namespace, and be
-; in the domain the new one extends. 0 leaves the option to others, which do not know it.
+; in the domain the new one extends. A token that is not known may be another engine's: 0 leaves it to
+; others, in the end to the kernel, which does not know the option.
 .rule gate
     r6 = r1
     r1 = *(u64 *)(r6 + 0)               ; option
@@ -24,7 +25,7 @@ may:
     r2 = r10
     r2 += -8
     call 1                              ; bpf_map_lookup_elem
-    if r0 == 0 goto unknown
+    if r0 == 0 goto other
     r1 = *(u64 *)(r0 + 0)               ; slot
     *(u64 *)(r10 - 32) = r1
     r1 = *(u64 *)(r0 + 8)               ; hooks
@@ -45,7 +46,7 @@ compare:
     r2 = r10
     r2 += -8
     call 3                              ; bpf_map_delete_elem
-    if r0 != 0 goto unknown
+    if r0 != 0 goto other               ; another thread was faster
     .insn 0x18, 1, 1, 0, {threads}
     .insn 0, 0, 0, 0, 0
     r2 = r10
@@ -56,9 +57,6 @@ compare:
     call 2                              ; bpf_map_update_elem
     if r0 != 0 goto full
     r0 = -{entered}
-    exit
-unknown:
-    r0 = -{enoent}
     exit
 elsewhere:
     r0 = -{estale}
