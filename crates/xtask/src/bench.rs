@@ -157,7 +157,7 @@ impl Bench {
 
     fn git(&self) -> Result<()> {
         let repository = self.file("repository");
-        for folder in 0..40 {
+        for folder in 0..400 {
             let folder = repository.join(format!("folder{folder}/inner"));
             std::fs::create_dir_all(&folder)?;
             for file in 0..25 {
@@ -169,7 +169,7 @@ impl Bench {
             succeed(Command::new("git").args(name).args(step).current_dir(&repository))?;
         }
         self.workload(
-            "git status, 1000 files",
+            "git status, 10,000 files",
             "read-only",
             &words(&["git", "status", "--short"]),
             &repository,
@@ -185,7 +185,7 @@ impl Bench {
             package.join("Cargo.toml"),
             "[package]\nname = \"bench\"\nedition = \"2024\"\n[workspace]\n",
         )?;
-        let functions = (0..400).map(|n| {
+        let functions = (0..4000).map(|n| {
             format!("pub fn f{n}(v: &[u64]) -> Vec<String> {{ v.iter().map(|x| format!(\"{{:?}}\", x + {n})).collect() }}\n")
         });
         std::fs::write(
