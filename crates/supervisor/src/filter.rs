@@ -12,7 +12,7 @@ use landlock_compiler::abi::{Actions, Event, helper};
 use landlock_compiler::domain::Domain;
 use landlock_compiler::specialise::{Bits, Known, ObjectKnown};
 
-use crate::syscalls::{Carry, Case, Does, Half, LOOKUP, Possible, PossiblyAbout, Row, TABLE, Test};
+use crate::syscalls::{Carry, Case, Does, Half, LOOKUP, Possible, PossiblyAbout, Row, TABLE, Test, Types};
 
 /// `AUDIT_ARCH_X86_64`.
 pub const ARCH: u32 = 0xc000_003e;
@@ -126,14 +126,16 @@ impl Questions<'_> {
         };
         let any_mode = ObjectKnown::Mode(Bits { value: 0, unknown: 0xffff });
         arguments.into_iter().any(|arg2| {
+            let any = self.answer(event, arg2, any_mode);
             let absent = ask.types.absent() && self.answer(event, arg2, ObjectKnown::Absent);
-            absent
-                || self.answer(event, arg2, any_mode) && {
-                    ask.types.modes().any(|format| {
-                        let mode = Bits { value: format.into(), unknown: 0o7777 };
-                        self.answer(event, arg2, ObjectKnown::Mode(mode))
-                    })
-                }
+            absent || any && (ask.types.is_any() || self.some_type(ask.types, event, arg2))
+        })
+    }
+
+    fn some_type(&mut self, types: Types, event: Event, arg2: Bits) -> bool {
+        types.modes().any(|format| {
+            let mode = Bits { value: format.into(), unknown: 0o7777 };
+            self.answer(event, arg2, ObjectKnown::Mode(mode))
         })
     }
 

@@ -135,6 +135,11 @@ impl Types {
         FORMATS.into_iter().filter(move |format| self.0 & (1 << format) != 0).map(|format| format << 12)
     }
 
+    /// Whether every file type is in the set.
+    pub fn is_any(self) -> bool {
+        self.0 & Types::ANY.0 == Types::ANY.0
+    }
+
     /// Whether a name without an object is in the set.
     pub fn absent(self) -> bool {
         self.0 & Types::NONE.0 != 0
