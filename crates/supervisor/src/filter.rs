@@ -10,6 +10,7 @@ use std::collections::HashMap;
 
 use landlock_compiler::abi::{Actions, Event, helper};
 use landlock_compiler::domain::Domain;
+use landlock_compiler::op::{Callee, Op};
 use landlock_compiler::specialise::{Bits, Known, ObjectKnown};
 
 use crate::syscalls::{Carry, Case, Does, Half, LOOKUP, Possible, PossiblyAbout, Row, TABLE, Test, Types};
@@ -113,10 +114,7 @@ impl Questions<'_> {
     }
 
     fn may_deny(&mut self, ask: &Possible) -> bool {
-        let event = match ask.about {
-            PossiblyAbout::Actions(_) => Event::Fs,
-            PossiblyAbout::CommandIn(event, _) | PossiblyAbout::CommandOf(event, _) => event,
-        };
+        let event = ask.about.event();
         let arguments = match ask.about {
             PossiblyAbout::Actions(actions) => vec![Bits::exactly(actions.bits())],
             PossiblyAbout::CommandIn(..) => vec![Bits { value: 0, unknown: u64::from(u32::MAX) }],
@@ -206,7 +204,7 @@ fn couple_descriptors(plans: &mut [Plan], questions: &mut Questions<'_>) {
         // These name a path, or give nothing by themselves.
         let not_of_a_descriptor = matches!(row.name, "execve" | "execveat" | "chdir" | "fchdir" | "shmat");
         for ask in cases.iter().flat_map(|case| case.asks).filter(|_| !not_of_a_descriptor) {
-            if !questions.may_deny(ask) || !object_matters(questions.domain, ask) {
+            if !questions.may_deny(ask) || !object_matters(questions.domain, ask.about.event()) {
                 continue;
             }
             // Files are written, and mapped to be written, only through a descriptor opened for writing.
@@ -236,21 +234,10 @@ fn couple_descriptors(plans: &mut [Plan], questions: &mut Questions<'_>) {
     }
 }
 
-/// Whether the verdict on `ask` can depend on the object at all.
-pub fn object_matters(domain: &Domain, ask: &Possible) -> bool {
-    let event = match ask.about {
-        PossiblyAbout::Actions(_) => Event::Fs,
-        PossiblyAbout::CommandIn(event, _) | PossiblyAbout::CommandOf(event, _) => event,
-    };
-    object_matters_for(domain, event)
-}
-
-/// Whether a rule of `event` looks at the object.
-pub fn object_matters_for(domain: &Domain, event: Event) -> bool {
-    const CALL: u8 = 0x85;
-    domain.rules().iter().filter(|rule| rule.event() == event).any(|rule| {
-        rule.insns().iter().any(|insn| insn.code == CALL && insn.imm == helper::HANDLE_FS_GET_MODE)
-    })
+/// Whether a rule of `event` looks at the object, so that the verdict can depend on it.
+pub fn object_matters(domain: &Domain, event: Event) -> bool {
+    const LOOK: Op = Op::Call(Callee::Helper(helper::HANDLE_FS_GET_MODE));
+    domain.rules_of(event).any(|(_, rule)| rule.ops().contains(&Some(LOOK)))
 }
 
 /// mprotect is decided quickly as long as nobody has mapped a file shared, so that is made visible.

@@ -126,7 +126,7 @@ pub enum Held {
 
 /// Whether what was allowed for one file holds for whatever its number means when the kernel looks.
 pub fn held(request: &Request<'_>, asks: &[Ask]) -> Result<Held, Errno> {
-    let matters = |ask: &&Ask| filter::object_matters_for(&request.shared.judge.domain, ask.about.event());
+    let matters = |ask: &&Ask| filter::object_matters(&request.shared.judge.domain, ask.about.event());
     if !asks.iter().any(|ask| matters(&ask)) || has_own_descriptors(request)? {
         return Ok(Held::ForAll);
     }

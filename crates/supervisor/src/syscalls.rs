@@ -106,6 +106,16 @@ pub enum PossiblyAbout {
     CommandOf(Event, &'static [u32]),
 }
 
+impl PossiblyAbout {
+    /// The event whose rules are asked.
+    pub fn event(&self) -> Event {
+        match *self {
+            PossiblyAbout::Actions(_) => Event::Fs,
+            PossiblyAbout::CommandIn(event, _) | PossiblyAbout::CommandOf(event, _) => event,
+        }
+    }
+}
+
 /// A set of file types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Types(u16);
