@@ -125,6 +125,10 @@ fn serve(shared: &Arc<Shared>) {
     }
 }
 
+fn is_fifo(fd: &OwnedFd) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
+}
+
 /// Whether the last confined thread is gone.
 fn is_over(shared: &Shared) -> bool {
     let mut listener = [PollFd::new(&shared.listener, PollFlags::empty())];
@@ -140,6 +144,15 @@ fn answer(shared: &Shared, notification: Notification) {
         Ok(Reply::Continue) => Injected::Continue,
         Ok(Reply::Answered) => return,
         Err(errno) => Injected::Errno(errno.raw_os_error()),
+        Ok(Reply::Descriptor { fd, cloexec }) if is_fifo(&fd) => {
+            let added = sys::add_fd(listener, id, fd.as_fd(), cloexec);
+            // Before the caller goes on: it would see our end of the FIFO after closing its own.
+            drop(fd);
+            match added {
+                Ok(number) => Injected::Value(number),
+                Err(error) => Injected::Errno(error.raw_os_error().unwrap_or(libc::EMFILE)),
+            }
+        }
         Ok(Reply::Descriptor { fd, cloexec }) => {
             match sys::add_fd_and_respond(listener, id, fd.as_fd(), cloexec) {
                 Ok(_) => return,
