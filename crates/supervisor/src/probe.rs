@@ -216,8 +216,8 @@ fn serve_one(listener: &OwnedFd) -> Result<(), Answer> {
         Err(error) => return Err(Answer::no(format!("cannot read the memory of a child: {error}"), TRACE)),
     }
     let given = std::fs::File::open("/").map_err(|error| Answer::unknown("cannot open /", error))?;
-    sys::add_fd_and_respond(listener.as_fd(), seen.id, given.as_fd(), true)
-        .map(drop)
+    sys::add_fd(listener.as_fd(), seen.id, given.as_fd(), true)
+        .and_then(|number| sys::respond(listener.as_fd(), seen.id, sys::Injected::Value(number)))
         .map_err(|error| Answer::no(format!("cannot give a child a descriptor: {error}"), NEWER))
 }
 

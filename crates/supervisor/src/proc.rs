@@ -13,6 +13,7 @@ use rustix::io::Errno;
 
 use crate::object::{Object, errno};
 use crate::request::{Request, Status};
+use crate::sys;
 
 const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 const ROOT_INODE: u64 = 1;
@@ -108,9 +109,9 @@ pub fn text(request: &Request<'_>, pinned: &Object) -> Result<Option<Vec<u8>>, E
 
 /// A path to the terminal that controls the caller. `ENXIO` if none does, or it cannot be named from here.
 pub fn terminal(request: &Request<'_>) -> Result<String, Errno> {
-    use rustix::process::{Pid, getsid};
-    let caller = Pid::from_raw(request.notification.tid.cast_signed()).ok_or(Errno::SRCH)?;
-    if getsid(Some(caller))? == getsid(None)? {
+    // Where the leader is outside our PID namespace both are 0, and the same: a session made inside has its leader inside.
+    let session = |tid| sys::session(tid).map_err(errno);
+    if session(request.notification.tid)? == session(0)? {
         return Ok("/dev/tty".to_owned());
     }
     // Another session: field 7 of its stat is the terminal's device, and the command name before may hold anything.

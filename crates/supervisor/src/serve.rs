@@ -4,7 +4,7 @@
 //! A handler may block (a FIFO, a lock, a file system served from inside the tree), so there is always
 //! one more thread waiting than working.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -125,10 +125,6 @@ fn serve(shared: &Arc<Shared>) {
     }
 }
 
-fn is_fifo(fd: &OwnedFd) -> bool {
-    rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_mode & libc::S_IFMT == libc::S_IFIFO)
-}
-
 /// Whether the last confined thread is gone.
 fn is_over(shared: &Shared) -> bool {
     let mut listener = [PollFd::new(&shared.listener, PollFlags::empty())];
@@ -139,29 +135,36 @@ fn is_over(shared: &Shared) -> bool {
 fn answer(shared: &Shared, notification: Notification) {
     let listener = shared.listener.as_fd();
     let id = notification.id;
+    let _refusal = Refusal(listener, id);
     let injected = match decide(shared, notification) {
         Ok(Reply::Value(value)) => Injected::Value(value),
         Ok(Reply::Continue) => Injected::Continue,
         Ok(Reply::Answered) => return,
         Err(errno) => Injected::Errno(errno.raw_os_error()),
-        Ok(Reply::Descriptor { fd, cloexec }) if is_fifo(&fd) => {
+        Ok(Reply::Descriptor { fd, cloexec }) => {
             let added = sys::add_fd(listener, id, fd.as_fd(), cloexec);
-            // Before the caller goes on: it would see our end of the FIFO after closing its own.
+            // Before the caller goes on: having closed its own, it would see ours: a FIFO still open, a program busy.
             drop(fd);
             match added {
                 Ok(number) => Injected::Value(number),
                 Err(error) => Injected::Errno(error.raw_os_error().unwrap_or(libc::EMFILE)),
             }
         }
-        Ok(Reply::Descriptor { fd, cloexec }) => {
-            match sys::add_fd_and_respond(listener, id, fd.as_fd(), cloexec) {
-                Ok(_) => return,
-                Err(error) => Injected::Errno(error.raw_os_error().unwrap_or(libc::EMFILE)),
-            }
-        }
     };
     // The only failure is a caller that is gone.
     drop(sys::respond(listener, id, injected));
+}
+
+/// Refuses the syscall if a fault of ours unwinds past it, so that nobody waits for ever. The thread ends with it:
+/// its identity and umask may be those of the caller.
+struct Refusal<'a>(BorrowedFd<'a>, u64);
+
+impl Drop for Refusal<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            drop(sys::respond(self.0, self.1, Injected::Errno(libc::EPERM)));
+        }
+    }
 }
 
 /// The whole road of one syscall.

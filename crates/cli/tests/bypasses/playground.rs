@@ -21,6 +21,8 @@ pub enum User {
     Ours,
     /// User 65534, without capabilities. Only root can become it.
     Nobody,
+    /// Root of a PID namespace whose session began outside, as in containers and in many build services.
+    Contained,
 }
 
 /// A rule as assembly text.
@@ -178,6 +180,7 @@ impl Playground {
     pub fn plain(&self, command: &[&str]) -> Command {
         let mut words = match self.user {
             User::Ours => vec![],
+            User::Contained => vec!["unshare", "--pid", "--fork", "--mount-proc"],
             User::Nobody => vec!["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
         };
         words.extend(["timeout", "--kill-after=5", LIMIT]);
@@ -203,7 +206,7 @@ impl Playground {
     /// The program under test, where the user can reach it.
     fn landlock(&self) -> PathBuf {
         let built = PathBuf::from(env!("CARGO_BIN_EXE_landlock"));
-        if self.user == User::Ours {
+        if self.user != User::Nobody {
             return built;
         }
         let copy = self.path().join("landlock");

@@ -12,6 +12,6 @@ yes | head -n 1; (trap '' PIPE; yes 2>&1 | head -n 1); echo "$?"
 (ulimit -f 1; dd if=/dev/zero of=big bs=4096 count=10 2>/dev/null; echo "$?"); ls -s big >/dev/null; rm -f big
 (ulimit -n 5; cat f 3</dev/null 4</dev/null); (ulimit -n 4; sh -c 'exec 3<f 4<f')
 cat /proc/self/status | grep -c Name; cat /proc/self/comm; cat /proc/$$/comm; readlink /proc/self/exe; ls -d /proc/self/cwd/
-cat </proc/self/stat | wc -w; test -r /dev/tty; echo "$?"; cat /etc/shadow >/dev/null; echo "$?"; echo x >/proc/version; umask; umask 027; echo >m; mkdir md
+cat </proc/self/stat | wc -w; test -r /dev/tty; echo "$?"; cat </dev/tty; cat /etc/shadow >/dev/null; echo "$?"; echo x >/proc/version; umask; umask 027; echo >m; mkdir md
 kill -0 $$; echo "$?"; sleep 0.01 & wait $!; echo "$?"; (kill -9 $(exec sh -c 'echo $PPID')); echo "$?"
 exit 0

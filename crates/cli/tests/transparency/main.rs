@@ -106,6 +106,8 @@ the_same! {
     sqlite_of_nobody: Nobody, "/usr/bin/python3", "sqlite.py";
     job_control: Ours, "/usr/bin/python3", "terminal.py";
     job_control_of_nobody: Nobody, "/usr/bin/python3", "terminal.py";
+    job_control_in_a_pid_namespace: Contained, "/usr/bin/python3", "terminal.py";
+    failures_in_a_pid_namespace: Contained, "/bin/sh", "failures.sh";
     identities: Ours, "/bin/sh", "identities.sh";
     failures: Ours, "/bin/sh", "failures.sh";
     failures_of_nobody: Nobody, "/bin/sh", "failures.sh";

@@ -99,30 +99,9 @@ pub fn is_waiting(listener: BorrowedFd<'_>, mut id: u64) -> bool {
 
 /// Puts a copy of `fd` into the waiting process at its lowest free number and returns the number.
 pub fn add_fd(listener: BorrowedFd<'_>, id: u64, fd: BorrowedFd<'_>, cloexec: bool) -> Result<i64> {
-    add_fd_with(listener, id, fd, cloexec, 0)
-}
-
-/// Like [`add_fd`], and answers the syscall with the number in the same step.
-pub fn add_fd_and_respond(
-    listener: BorrowedFd<'_>,
-    id: u64,
-    fd: BorrowedFd<'_>,
-    cloexec: bool,
-) -> Result<i64> {
-    const FLAG_SEND: u32 = 2;
-    add_fd_with(listener, id, fd, cloexec, FLAG_SEND)
-}
-
-fn add_fd_with(
-    listener: BorrowedFd<'_>,
-    id: u64,
-    fd: BorrowedFd<'_>,
-    cloexec: bool,
-    flags: u32,
-) -> Result<i64> {
     let mut add = AddFd {
         id,
-        flags,
+        flags: 0,
         srcfd: fd.as_raw_fd().cast_unsigned(),
         newfd: 0,
         newfd_flags: if cloexec { libc::O_CLOEXEC.cast_unsigned() } else { 0 },

@@ -18,6 +18,13 @@ pub fn pidfd_of_thread(tid: u32) -> Result<OwnedFd> {
     }
 }
 
+/// The session of a thread (0: the calling one); 0 where its leader has no number in our PID namespace.
+pub fn session(tid: u32) -> Result<i32> {
+    // SAFETY: an integer argument only.
+    let session = unsafe { libc::getsid(pid(tid)) };
+    check(i64::from(session)).map(|_| session)
+}
+
 /// Whether two threads share one table of descriptors (`kcmp(KCMP_FILES)`).
 pub fn share_files(a: u32, b: u32) -> Result<bool> {
     const KCMP_FILES: i32 = 2;
