@@ -4,6 +4,7 @@
 //! Nothing here judges: the numbers are printed, with their spread, for people to compare.
 
 mod figures;
+pub mod guest;
 pub mod probe;
 
 use std::ffi::OsString;
@@ -15,6 +16,8 @@ use clap::{Args, ValueEnum};
 
 use figures::{paired, ratio};
 
+use crate::vm::Series;
+
 /// `cargo xtask bench`
 #[derive(Args)]
 pub struct Options {
@@ -23,6 +26,12 @@ pub struct Options {
     /// How often each workload runs, with and without the sandbox in turn
     #[arg(long, default_value_t = 15)]
     rounds: usize,
+    /// The kernel target instead, in a guest that counts instructions
+    #[arg(long, conflicts_with = "parts")]
+    guest: bool,
+    /// Kernel series of the guest, one or more
+    #[arg(long, requires = "guest", default_values = ["6.12", "latest"])]
+    kernel: Vec<Series>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -51,6 +60,9 @@ const PARTS: [(Part, Measure); 5] = [
 
 /// Builds what is measured, measures, prints.
 pub fn run(options: &Options) -> Result<()> {
+    if options.guest {
+        return guest::run(&options.kernel);
+    }
     let bench = Bench::new(options.rounds)?;
     let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
     PARTS.into_iter().filter(|(part, _)| wanted(*part)).try_for_each(|(_, measure)| measure(&bench))

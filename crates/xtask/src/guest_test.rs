@@ -168,7 +168,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// A folder with the shipped rules, those in C compiled: guests have no clang.
-fn shipped_rules() -> Result<tempfile::TempDir> {
+pub fn shipped_rules() -> Result<tempfile::TempDir> {
     let folder = tempfile::tempdir()?;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../rules"))? {
         let source = entry?.path();

@@ -23,6 +23,9 @@ enum Task {
     /// Time one kind of syscall from inside a process: what `bench` starts
     #[command(hide = true)]
     BenchProbe(bench::probe::Options),
+    /// What `bench --guest` runs in the guest
+    #[command(hide = true)]
+    BenchInside(bench::guest::inside::Options),
     /// Run the tests that need a kernel of their own, in guests
     GuestTest(guest_test::Options),
     /// Save the types tests need from the BTF of every supported kernel series
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::VmTest => vm::selftest::run(),
         Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Task::BenchProbe(options) => bench::probe::measure(&options).map(|()| ExitCode::SUCCESS),
+        Task::BenchInside(options) => bench::guest::inside::run(&options).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
         eprintln!("xtask: {error:#}");

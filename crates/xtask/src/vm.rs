@@ -27,7 +27,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use guest::CopyIn;
-use kernel::Series;
+pub use kernel::Series;
 use requirement::Requirement;
 
 /// Exit status when the command's own status is not known.
@@ -53,6 +53,9 @@ pub struct Options {
     /// target's name
     #[arg(long, value_name = "PACKAGE")]
     cargo_test: Vec<String>,
+    /// Build those optimised
+    #[arg(long)]
+    release: bool,
     /// Load this kernel module, and those it needs, before COMMAND
     #[arg(long, value_name = "NAME")]
     module: Vec<String>,
@@ -94,7 +97,7 @@ pub struct Options {
 /// Boots the guest, runs the command, and gives its status.
 pub fn run(options: &Options) -> Result<ExitCode> {
     let parts = cache::open()?.parts(options.kernel, options.update)?;
-    let binaries = cargo::build(&options.cargo_bin, &options.cargo_test)?;
+    let binaries = cargo::build(&options.cargo_bin, &options.cargo_test, options.release)?;
     let scratch = tempfile::tempdir()?;
     let initramfs = guest::initramfs(&parts, options, &binaries)?;
     let machine = qemu::Machine::new(&parts, &initramfs, options, scratch.path())?;

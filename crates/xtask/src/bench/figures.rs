@@ -23,7 +23,8 @@ impl Samples {
         self.at(0.5)
     }
 
-    fn at(&self, part: f64) -> f64 {
+    /// The value that `part` of the samples do not exceed.
+    pub fn at(&self, part: f64) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::cast_precision_loss)]

@@ -21,15 +21,16 @@ pub struct StaticBinary {
 }
 
 /// Builds binaries, and the test executables of packages.
-pub fn build(binaries: &[String], test_packages: &[String]) -> Result<Vec<StaticBinary>> {
+pub fn build(binaries: &[String], test_packages: &[String], release: bool) -> Result<Vec<StaticBinary>> {
     let mut built = Vec::new();
+    let release = release.then_some("--release");
     if !binaries.is_empty() {
         let flags = binaries.iter().flat_map(|name| ["--bin", name]);
-        built.extend(cargo(["build", "--workspace"].into_iter().chain(flags))?);
+        built.extend(cargo(["build", "--workspace"].into_iter().chain(flags).chain(release))?);
     }
     if !test_packages.is_empty() {
         let flags = test_packages.iter().flat_map(|name| ["--package", name]);
-        built.extend(cargo(["test", "--no-run"].into_iter().chain(flags))?);
+        built.extend(cargo(["test", "--no-run"].into_iter().chain(flags).chain(release))?);
     }
     Ok(built)
 }
