@@ -20,6 +20,7 @@ mod modules;
 mod qemu;
 mod requirement;
 pub mod selftest;
+mod userland;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -56,6 +57,9 @@ pub struct Options {
     /// Build those optimised
     #[arg(long)]
     release: bool,
+    /// Take Python and ordinary tools of this machine along, ahead of busybox's
+    #[arg(long)]
+    userland: bool,
     /// Load this kernel module, and those it needs, before COMMAND
     #[arg(long, value_name = "NAME")]
     module: Vec<String>,

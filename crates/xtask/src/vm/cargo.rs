@@ -55,6 +55,10 @@ fn cargo<'a>(arguments: impl Iterator<Item = &'a str>) -> Result<Vec<StaticBinar
 fn executable(message: &str) -> Result<Option<StaticBinary>> {
     let message: Value = serde_json::from_str(message)?;
     let text = |value: &Value| value.as_str().map(str::to_owned);
+    // The unit tests of a binary bear its name, and would take its place.
+    if message["profile"]["test"] == true && message["target"]["kind"][0] == "bin" {
+        return Ok(None);
+    }
     let path = text(&message["executable"]);
     let name = text(&message["target"]["name"]);
     Ok(path.zip(name).map(|(path, name)| StaticBinary { name, path: path.into() }))
@@ -68,9 +72,11 @@ mod tests {
     fn executables_are_found_among_cargos_messages() {
         let library = r#"{"reason":"compiler-artifact","target":{"name":"a"},"executable":null}"#;
         let program = r#"{"reason":"compiler-artifact","target":{"name":"b"},"executable":"/t/b-1"}"#;
+        let unit_tests = r#"{"reason":"compiler-artifact","target":{"name":"b","kind":["bin"]},"profile":{"test":true},"executable":"/t/b-2"}"#;
         let finished = r#"{"reason":"build-finished","success":true}"#;
         assert!(executable(library).unwrap().is_none());
         assert!(executable(finished).unwrap().is_none());
+        assert!(executable(unit_tests).unwrap().is_none());
         assert_eq!(executable(program).unwrap().unwrap().name, "b");
     }
 }

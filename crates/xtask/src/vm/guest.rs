@@ -12,7 +12,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use super::cache::Parts;
 use super::cargo::StaticBinary;
 use super::cpio::Tree;
-use super::{Options, modules};
+use super::{Options, modules, userland};
 
 /// Where things are copied to unless told otherwise.
 const TEST_FOLDER: &str = "test";
@@ -57,6 +57,9 @@ pub fn initramfs(parts: &Parts, options: &Options, binaries: &[StaticBinary]) ->
     }
     for copy in &options.copy {
         add(&mut tree, &copy.from, &copy.to).with_context(|| format!("--copy {}", copy.from.display()))?;
+    }
+    if options.userland {
+        userland::add(&mut tree)?;
     }
     check_interpreters(&tree)?;
     tree.encode()

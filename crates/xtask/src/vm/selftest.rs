@@ -86,6 +86,21 @@ const CASES: &[Case] = &[
         ..SAYS
     },
     Case {
+        promise: "Python and ordinary tools come along",
+        arguments: &[
+            "--userland",
+            "--",
+            "timeout",
+            "60",
+            "python3",
+            "-S",
+            "-c",
+            "import ctypes, sys; print(sys.flags.no_site)",
+        ],
+        out: "1\n",
+        ..SAYS
+    },
+    Case {
         promise: "an unmet requirement is no verdict",
         arguments: &["--require=preempt=none", "--", "echo", "ran"],
         status: NO_VERDICT,
