@@ -58,11 +58,12 @@ fn lsm_list_has_bpf(list: &str) -> Answer {
 }
 
 /// Whether this process may load programs of a kind: tried with one that allows everything, at
-/// `file_open` or over tasks, and is never attached.
+/// `file_open`, `task_free` or over tasks, and is never attached.
 pub fn can_load(kind: ProgramKind, btf: &Btf) -> Answer {
     let function = match kind {
         ProgramKind::Lsm => "bpf_lsm_file_open",
         ProgramKind::ModifyReturn => "security_file_open",
+        ProgramKind::Entry | ProgramKind::Exit => "security_task_free",
         ProgramKind::Iterator => "bpf_iter_task",
     };
     let attach_to = match btf.function(function) {
@@ -70,16 +71,15 @@ pub fn can_load(kind: ProgramKind, btf: &Btf) -> Answer {
         Err(error) if error.is_missing() => return Answer::No(error.to_string()),
         Err(error) => return Answer::Unknown(error.to_string()),
     };
-    match Program::load(&allow_everything(kind, attach_to)) {
+    can_load_at(kind, attach_to)
+}
+
+/// Whether the kernel takes any program of the kind at a function: it closes some.
+pub fn can_load_at(kind: ProgramKind, function: TypeId) -> Answer {
+    match Program::load(&allow_everything(kind, function)) {
         Ok(_) => Answer::Yes,
         Err(error) => why_not(&error),
     }
-}
-
-/// Whether the kernel takes any program of kind [`ProgramKind::Lsm`] at a hook: it closes some hooks.
-pub fn can_load_at(hook: &str, btf: &Btf) -> bool {
-    let function = btf.function(&format!("bpf_lsm_{hook}"));
-    function.is_ok_and(|function| Program::load(&allow_everything(ProgramKind::Lsm, function.id)).is_ok())
 }
 
 fn allow_everything(kind: ProgramKind, attach_to: TypeId) -> ProgramSpec<'static> {

@@ -25,6 +25,10 @@ pub enum ProgramKind {
     /// Runs before a function and may replace its result, `BPF_MODIFY_RETURN`; for hooks, attaches to
     /// `security_<hook>`.
     ModifyReturn,
+    /// Runs before a function and changes nothing of it, `BPF_TRACE_FENTRY`.
+    Entry,
+    /// Runs after a function and changes nothing of it, `BPF_TRACE_FEXIT`.
+    Exit,
     /// Runs over all objects of a sort when asked to, `BPF_TRACE_ITER`; attaches to `bpf_iter_<sort>`.
     Iterator,
 }
@@ -32,6 +36,8 @@ pub enum ProgramKind {
 impl ProgramKind {
     const BPF_PROG_TYPE_TRACING: u32 = 26;
     const BPF_PROG_TYPE_LSM: u32 = 29;
+    const BPF_TRACE_FENTRY: u32 = 24;
+    const BPF_TRACE_FEXIT: u32 = 25;
     const BPF_MODIFY_RETURN: u32 = 26;
     const BPF_LSM_MAC: u32 = 27;
     const BPF_TRACE_ITER: u32 = 28;
@@ -39,7 +45,9 @@ impl ProgramKind {
     pub(crate) fn program_type(self) -> u32 {
         match self {
             ProgramKind::Lsm => Self::BPF_PROG_TYPE_LSM,
-            ProgramKind::ModifyReturn | ProgramKind::Iterator => Self::BPF_PROG_TYPE_TRACING,
+            ProgramKind::ModifyReturn | ProgramKind::Entry | ProgramKind::Exit | ProgramKind::Iterator => {
+                Self::BPF_PROG_TYPE_TRACING
+            }
         }
     }
 
@@ -47,6 +55,8 @@ impl ProgramKind {
         match self {
             ProgramKind::Lsm => Self::BPF_LSM_MAC,
             ProgramKind::ModifyReturn => Self::BPF_MODIFY_RETURN,
+            ProgramKind::Entry => Self::BPF_TRACE_FENTRY,
+            ProgramKind::Exit => Self::BPF_TRACE_FEXIT,
             ProgramKind::Iterator => Self::BPF_TRACE_ITER,
         }
     }

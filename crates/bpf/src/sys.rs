@@ -384,6 +384,8 @@ mod tests {
             let attach = |name: &str| value("bpf_attach_type", name);
             assert_eq!(attach("BPF_LSM_MAC"), ProgramKind::Lsm.attach_type());
             assert_eq!(attach("BPF_MODIFY_RETURN"), ProgramKind::ModifyReturn.attach_type());
+            assert_eq!(attach("BPF_TRACE_FENTRY"), ProgramKind::Entry.attach_type());
+            assert_eq!(attach("BPF_TRACE_FEXIT"), ProgramKind::Exit.attach_type());
             assert_eq!(attach("BPF_TRACE_ITER"), ProgramKind::Iterator.attach_type());
             let program = |name: &str| value("bpf_prog_type", name);
             assert_eq!(program("BPF_PROG_TYPE_LSM"), ProgramKind::Lsm.program_type());

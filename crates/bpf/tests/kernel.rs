@@ -83,6 +83,7 @@ fn load(kind: ProgramKind, insns: &[Insn]) -> Result<Program, Error> {
     let function = match kind {
         ProgramKind::Lsm => "bpf_lsm_file_open",
         ProgramKind::ModifyReturn => "security_file_open",
+        ProgramKind::Entry | ProgramKind::Exit => "security_task_free",
         ProgramKind::Iterator => "bpf_iter_task",
     };
     let attach_to = btf().function(function).unwrap().id;
@@ -397,10 +398,12 @@ mod everywhere {
 
     #[test]
     #[ignore = "needs privilege: cargo xtask guest-test"]
-    fn both_kinds_can_be_loaded_and_the_preemption_mode_is_known() {
+    fn all_kinds_can_be_loaded_and_the_preemption_mode_is_known() {
+        use ProgramKind::{Entry, Exit, Lsm, ModifyReturn};
         use landlock_bpf::probe::{Answer, Preemption, can_load, preemption};
-        assert_eq!(can_load(ProgramKind::Lsm, btf()), Answer::Yes);
-        assert_eq!(can_load(ProgramKind::ModifyReturn, btf()), Answer::Yes);
+        for kind in [Lsm, ModifyReturn, Entry, Exit] {
+            assert_eq!(can_load(kind, btf()), Answer::Yes, "{kind:?}");
+        }
         let expected = match std::env::var("PREEMPTION").unwrap().as_str() {
             "voluntary" => Preemption::Voluntary,
             "full" => Preemption::Full,

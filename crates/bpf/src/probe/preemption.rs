@@ -8,6 +8,7 @@
 //! command line says what it was once. One that cannot says it in its version. debugfs is looked at
 //! through a mount of our own that no path leads to, so it need not be mounted and cannot be forged.
 
+use std::fmt;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 
@@ -27,6 +28,19 @@ pub enum Preemption {
     Full,
     /// Could not be found out, and why.
     Unknown(String),
+}
+
+impl fmt::Display for Preemption {
+    /// The word `preempt=` on the kernel's command line takes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Preemption::None => "none",
+            Preemption::Voluntary => "voluntary",
+            Preemption::Lazy => "lazy",
+            Preemption::Full => "full",
+            Preemption::Unknown(_) => "unknown",
+        })
+    }
 }
 
 impl Preemption {
