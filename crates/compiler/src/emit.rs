@@ -17,6 +17,7 @@ pub mod denial;
 mod layout;
 mod object;
 mod residual;
+mod wrapper;
 
 use crate::abi::{Actions, STACK_SIZE, context};
 use crate::domain::{Composed, Domain};
@@ -28,7 +29,7 @@ use code::{Code, Label};
 use object::Arguments;
 use residual::Reads;
 
-pub use layout::{Layout, Member};
+pub use layout::{Attachment, Layout, Member};
 
 /// Bytes of the program's own frame, a multiple of what kernels round frames to.
 const FRAME: i16 = 64;
@@ -163,48 +164,82 @@ pub fn emit(
         return Ok(None);
     }
     let arguments = Arguments { hook: hook.name, names: layout.arguments(hook.name)?, layout };
-    let mut body = Body { code: Code::default(), arguments, domain, denied: None };
-    body.begin(&questions)?;
-    for (number, (instance, composed)) in questions.iter().enumerate() {
-        body.ask(number, instance, composed)?;
+    let mut code = Code::default();
+    let (allowed, denied) = (code.label(), code.label());
+    let mut body = Body { code, domain, allowed, denied };
+    body.begin(arguments, &questions)?;
+    if layout.attachment == Attachment::ModifyReturn {
+        body.stand_in(hook, arguments, &questions)?;
     }
+    body.ask_all(arguments, &questions)?;
     let linked = body.end(hook, report)?;
     Ok(Some(Program { insns: linked.insns, maps: linked.maps }))
 }
 
+type Questions<'a> = [(&'a Instance, Composed)];
+
 /// The program's own code under construction.
 struct Body<'a> {
     code: Code,
-    arguments: Arguments<'a>,
     domain: &'a Domain,
-    denied: Option<Label>,
+    allowed: Label,
+    denied: Label,
 }
 
 impl Body<'_> {
-    fn begin(&mut self, questions: &[(&Instance, Composed)]) -> Result<(), EmitError> {
+    fn begin(&mut self, arguments: Arguments<'_>, questions: &Questions<'_>) -> Result<(), EmitError> {
         self.code.set(object::ARGUMENTS, Reg::R1);
         self.code.store(Size::Double, Reg::R10, CONTEXT + context::STATUS, 0);
         if questions.iter().any(|(_, composed)| reads(composed).syscall) {
-            actions::syscall(&mut self.code, self.arguments)?;
+            actions::syscall(&mut self.code, arguments)?;
         }
-        self.denied = Some(self.code.label());
+        Ok(())
+    }
+
+    /// Does what the function does that the program runs in the place of.
+    fn stand_in(
+        &mut self,
+        hook: &Hook,
+        arguments: Arguments<'_>,
+        questions: &Questions<'_>,
+    ) -> Result<(), EmitError> {
+        wrapper::unless_private(&mut self.code, arguments, hook, self.allowed)?;
+        if let Some(names) = wrapper::exchanged(hook, arguments.names) {
+            let once = self.code.label();
+            wrapper::unless_exchange(&mut self.code, arguments, once)?;
+            self.ask_all(Arguments { names: &names, ..arguments }, questions)?;
+            self.code.place(once);
+        }
+        Ok(())
+    }
+
+    /// Asks the rules of all instances.
+    fn ask_all(&mut self, arguments: Arguments<'_>, questions: &Questions<'_>) -> Result<(), EmitError> {
+        for (number, (instance, composed)) in questions.iter().enumerate() {
+            self.ask(arguments, number, (instance, composed))?;
+        }
         Ok(())
     }
 
     /// Asks the rules of one instance.
-    fn ask(&mut self, number: usize, instance: &Instance, composed: &Composed) -> Result<(), EmitError> {
+    fn ask(
+        &mut self,
+        arguments: Arguments<'_>,
+        number: usize,
+        (instance, composed): (&Instance, &Composed),
+    ) -> Result<(), EmitError> {
         if matches!(composed, Composed::Allow) {
             return Ok(());
         }
         let next = self.code.label();
-        self.context(instance, reads(composed).mode, next)?;
+        self.context(arguments, instance, reads(composed).mode, next)?;
         self.code.set(INSTANCE, small(number));
         match composed {
             Composed::Allow => {}
             Composed::Deny { rule } => {
                 self.code.set(RULE, small(*rule));
                 self.code.set(Reg::R0, 0);
-                self.code.jump(self.denied());
+                self.code.jump(self.denied);
             }
             Composed::Residuals(residuals) => {
                 for (rule, residual) in residuals.iter() {
@@ -217,19 +252,25 @@ impl Body<'_> {
     }
 
     /// Fills the context, or goes to `next` if there is no object, or none that is asked about.
-    fn context(&mut self, instance: &Instance, mode: bool, next: Label) -> Result<(), EmitError> {
+    fn context(
+        &mut self,
+        arguments: Arguments<'_>,
+        instance: &Instance,
+        mode: bool,
+        next: Label,
+    ) -> Result<(), EmitError> {
         let code = &mut self.code;
         if instance.asked == Asked::IfPositive {
-            self.arguments.follow(code, instance.object, next)?;
+            arguments.follow(code, instance.object, next)?;
             object::unless_null(code, next);
-            self.arguments.member(code, Member::DentryInode)?;
+            arguments.member(code, Member::DentryInode)?;
             object::unless_null(code, next);
         }
-        actions::arg2(code, self.arguments, instance.arg2, next)?;
-        self.arguments.follow(code, instance.object, next)?;
+        actions::arg2(code, arguments, instance.arg2, next)?;
+        arguments.follow(code, instance.object, next)?;
         object::unless_null(code, next);
         match mode {
-            true => self.arguments.mode(code, instance.handle)?,
+            true => arguments.mode(code, instance.handle)?,
             false => code.store(Size::Double, Reg::R10, CONTEXT + context::ARG1, 0),
         }
         code.store(Size::Double, Reg::R10, CONTEXT + context::EVENT, small(instance.event as usize));
@@ -246,18 +287,15 @@ impl Body<'_> {
         self.code.set(Reg::R1, Reg::R10);
         self.code.alu(AluOp::Add, Reg::R1, i32::from(CONTEXT));
         self.code.call(function);
-        self.code.branch(CompareOp::Ne, Width::W32, Reg::R0, 0, self.denied());
+        self.code.branch(CompareOp::Ne, Width::W32, Reg::R0, 0, self.denied);
         Ok(())
     }
 
-    fn denied(&self) -> Label {
-        self.denied.expect("set at the beginning")
-    }
-
     fn end(mut self, hook: &'static Hook, report: Report) -> Result<code::Linked, EmitError> {
+        self.code.place(self.allowed);
         self.code.set(Reg::R0, 0);
         self.code.exit();
-        self.code.place(self.denied());
+        self.code.place(self.denied);
         if let Report::Record { domain } = report {
             let number = hooks::TABLE.iter().position(|row| row.name == hook.name);
             denial::report(&mut self.code, small(number.expect("a hook of the table")), domain);

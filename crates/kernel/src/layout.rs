@@ -5,14 +5,14 @@
 //! another size, or a bit field, is taken for lacking.
 
 use landlock_bpf::btf::{Btf, BtfError, Place};
-use landlock_compiler::emit::{Layout, Member};
+use landlock_compiler::emit::{Attachment, Layout, Member};
 use landlock_compiler::hooks;
 
-/// The kernel's layout, for programs at its `bpf_lsm_*` functions.
-pub fn read(btf: &Btf) -> Result<Layout, BtfError> {
-    let mut layout = Layout::default();
+/// The kernel's layout, for programs attached in this way.
+pub fn read(btf: &Btf, attachment: Attachment) -> Result<Layout, BtfError> {
+    let mut layout = Layout { attachment, ..Layout::default() };
     for hook in hooks::TABLE {
-        if let Some(function) = unless_missing(btf.function(&format!("bpf_lsm_{}", hook.name)))? {
+        if let Some(function) = unless_missing(btf.function(&attachment.function(hook.name)))? {
             let names = function.parameters.into_iter().map(|parameter| parameter.name).collect();
             layout.hooks.insert(hook.name.to_owned(), names);
         }
@@ -51,15 +51,17 @@ mod tests {
             ("6.12", include_bytes!("../../bpf/btf/6.12.btf")),
             ("7.3", include_bytes!("../../bpf/btf/7.3.btf")),
         ] {
-            let layout = read(&Btf::parse(blob.to_vec()).unwrap()).unwrap();
-            let path =
-                Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../compiler/layouts/{series}.json"));
-            if std::env::var_os("BLESS").is_some() {
-                std::fs::write(&path, serde_json::to_string_pretty(&layout).unwrap() + "\n").unwrap();
+            for (attachment, name) in [(Attachment::Lsm, ""), (Attachment::ModifyReturn, "-modify-return")] {
+                let layout = read(&Btf::parse(blob.to_vec()).unwrap(), attachment).unwrap();
+                let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+                    .join(format!("../compiler/layouts/{series}{name}.json"));
+                if std::env::var_os("BLESS").is_some() {
+                    std::fs::write(&path, serde_json::to_string_pretty(&layout).unwrap() + "\n").unwrap();
+                }
+                let saved: Layout = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+                assert_eq!(saved, layout, "{series}{name}");
+                assert_eq!(layout.members.len(), Member::ALL.len(), "{series} lacks a member");
             }
-            let saved: Layout = serde_json::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
-            assert_eq!(saved, layout, "{series}");
-            assert_eq!(layout.members.len(), Member::ALL.len(), "{series} lacks a member");
         }
     }
 }

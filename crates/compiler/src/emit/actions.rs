@@ -5,13 +5,13 @@
 
 use super::code::{Code, Label};
 use super::object::Arguments;
-use super::{CONTEXT, EmitError, Member};
+use super::{CONTEXT, EmitError, Member, wrapper};
 use crate::abi::{Actions, context};
 use crate::hooks::{self, Arg2};
 use crate::op::{AluOp, CompareOp, Op, Reg, Size, Width};
 
 /// `bpf_get_current_task_btf()` and `bpf_task_pt_regs()`.
-const GET_CURRENT_TASK_BTF: i32 = 158;
+pub(super) const GET_CURRENT_TASK_BTF: i32 = 158;
 const TASK_PT_REGS: i32 = 175;
 /// Tasks that run in the kernel only, on behalf of nobody's syscall: `PF_KTHREAD`, `PF_IO_WORKER`,
 /// `PF_USER_WORKER`.
@@ -42,6 +42,9 @@ pub(super) fn arg2(
         }
         Arg2::Protection => {
             arguments.follow(code, "prot", null)?;
+            if wrapper::implies_protection(arguments) {
+                wrapper::implied_protection(code, arguments)?;
+            }
             moved(code, |prot| hooks::mem(prot, false));
             unless_shared(code, arguments, null)?;
         }

@@ -10,9 +10,32 @@ use serde::{Deserialize, Serialize};
 use super::EmitError;
 use crate::op::Size;
 
+/// Which functions of the kernel programs run at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Attachment {
+    /// `bpf_lsm_<hook>`, which the kernel calls for each question at the hook.
+    #[default]
+    Lsm,
+    /// `security_<hook>`, which makes those calls: programs run before it and stand in for it, see `wrapper`.
+    ModifyReturn,
+}
+
+impl Attachment {
+    /// The name of the function for a hook.
+    pub fn function(self, hook: &str) -> String {
+        let prefix = match self {
+            Attachment::Lsm => "bpf_lsm_",
+            Attachment::ModifyReturn => "security_",
+        };
+        format!("{prefix}{hook}")
+    }
+}
+
 /// Argument lists of hooks and places of members. What a kernel does not have is not in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Layout {
+    /// Whose arguments they are.
+    pub attachment: Attachment,
     /// For each hook of the table that the kernel has, the names of its arguments in order.
     pub hooks: BTreeMap<String, Vec<String>>,
     /// Byte offsets, of members that have the expected size.
@@ -52,6 +75,8 @@ members! {
     FileInode "struct file" "f_inode" Double
     /// Type and permissions.
     InodeMode "struct inode" "i_mode" Half
+    /// `S_*` flags.
+    InodeFlags "struct inode" "i_flags" Word
     /// The dentry of a path.
     PathDentry "struct path" "dentry" Double
     /// The inode of a dentry; NULL for a negative one.
@@ -70,6 +95,8 @@ members! {
     UringOperation "struct io_uring_cmd" "cmd_op" Word
     /// `PF_*` flags of a task.
     TaskFlags "struct task_struct" "flags" Word
+    /// Execution domain of a task, with its flags.
+    TaskPersonality "struct task_struct" "personality" Word
     /// `TS_*` flags of a task on x86: whether the syscall is a 32-bit one.
     TaskStatus "struct task_struct" "thread_info.status" Word
     /// Number of the syscall a task on x86 is in.

@@ -58,10 +58,9 @@ impl Arguments<'_> {
         Ok(())
     }
 
-    /// Puts the mode of the object in `r1`, which is not NULL, into the context's handle: the mode, or
-    /// -ENOENT where there is no inode. Clobbers `r1` and `r2`.
-    pub fn mode(&self, code: &mut Code, handle: HandleKind) -> Result<(), EmitError> {
-        let (absent, done) = (code.label(), code.label());
+    /// From the object in `r1`, which is not NULL, to its inode, or to `absent` if it has none. Clobbers `r2`.
+    /// Whether anything leads to `absent`: an inode is its own.
+    pub fn inode(&self, code: &mut Code, handle: HandleKind, absent: Label) -> Result<bool, EmitError> {
         let way: &[Member] = match handle {
             HandleKind::File => &[Member::FileInode],
             HandleKind::Inode => &[],
@@ -72,9 +71,17 @@ impl Arguments<'_> {
             self.member(code, *step)?;
             unless_null(code, absent);
         }
+        Ok(!way.is_empty())
+    }
+
+    /// Puts the mode of the object in `r1`, which is not NULL, into the context's handle: the mode, or
+    /// -ENOENT where there is no inode. Clobbers `r1` and `r2`.
+    pub fn mode(&self, code: &mut Code, handle: HandleKind) -> Result<(), EmitError> {
+        let (absent, done) = (code.label(), code.label());
+        let may_be_absent = self.inode(code, handle, absent)?;
         self.member(code, Member::InodeMode)?;
         // The kernel refuses code that nothing leads to.
-        if !way.is_empty() {
+        if may_be_absent {
             code.jump(done);
             code.place(absent);
             code.set(Reg::R1, -ENOENT);

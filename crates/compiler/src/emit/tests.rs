@@ -12,7 +12,7 @@ use situation::{Situation, situation};
 use super::denial::Record;
 use super::*;
 use crate::abi::{Abilities, Event, HandleKind, helper};
-use crate::evaluate::Verdict;
+use crate::evaluate::{Input, Verdict};
 use crate::op::Size;
 use crate::rule::Rule;
 use crate::testing::build::{call, exit, load, mov, object, program, store};
@@ -23,14 +23,17 @@ const DOMAIN: u64 = 0x1234_5678_9abc_def0;
 const ALLOWED: u64 = 0;
 const DENIED: u64 = (-1_i64).cast_unsigned();
 
-/// Of the saved kernels, oldest first.
-fn layouts() -> &'static [Layout; 3] {
-    static LAYOUTS: std::sync::OnceLock<[Layout; 3]> = std::sync::OnceLock::new();
+/// Of the saved kernels, oldest first, for either attachment.
+fn layouts() -> &'static [Layout; 6] {
+    static LAYOUTS: std::sync::OnceLock<[Layout; 6]> = std::sync::OnceLock::new();
     LAYOUTS.get_or_init(|| {
         [
             include_str!("../../layouts/6.1.json"),
             include_str!("../../layouts/6.12.json"),
             include_str!("../../layouts/7.3.json"),
+            include_str!("../../layouts/6.1-modify-return.json"),
+            include_str!("../../layouts/6.12-modify-return.json"),
+            include_str!("../../layouts/7.3-modify-return.json"),
         ]
         .map(|text| serde_json::from_str(text).unwrap())
     })
@@ -60,13 +63,13 @@ fn run(domain: &Domain, situation: &Situation) -> Outcome {
     }
 }
 
-/// What has to come of it: the verdict with its instance, and what is traced.
-fn expected(domain: &Domain, situation: &Situation) -> (Option<(usize, Verdict)>, Vec<String>) {
+/// What has to come of it: the verdict with its instance and what was asked, and what is traced.
+fn expected(domain: &Domain, situation: &Situation) -> (Option<(usize, Input, Verdict)>, Vec<String>) {
     let mut traced = Vec::new();
     for (number, input) in situation.questions() {
         let verdict = domain.decide_traced(&input, &mut |text| traced.push(text.to_owned()));
         if verdict.is_deny() {
-            return (Some((number, verdict)), traced);
+            return (Some((number, input, verdict)), traced);
         }
     }
     (None, traced)
@@ -78,12 +81,12 @@ fn agrees(domain: &Domain, situation: &Situation) {
     assert_eq!(outcome.traced, traced);
     assert_eq!(outcome.lost, u64::from(verdict.is_some() && situation.ring_is_full));
     let record = outcome.recorded.first().map(|bytes| Record::parse(bytes).unwrap());
-    let Some((number, Verdict::Deny { rule, insn })) = verdict.filter(|_| !situation.ring_is_full) else {
+    let Some((number, input, Verdict::Deny { rule, insn })) = verdict.filter(|_| !situation.ring_is_full)
+    else {
         assert_eq!(record, None);
         return;
     };
     let record = record.unwrap();
-    let input = situation.questions().into_iter().find(|(instance, _)| *instance == number).unwrap().1;
     assert_eq!((record.domain, record.hook), (DOMAIN, situation.hook));
     assert_eq!((record.instance, record.arg2), (&situation.hook.instances[number], input.arg2));
     assert_eq!((record.pid_tgid, &record.comm[..15]), (input.current.pid_tgid, &input.current.comm[..15]));

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use super::super::{Layout, Member};
+use super::super::{Attachment, Layout, Member};
 use super::layouts;
 use super::machine::{self, Kernel, Memory, Outcome};
 use crate::abi::{Event, HandleKind};
@@ -21,6 +21,14 @@ const TASK: u64 = 0xffff_8880_0001_0000;
 const REGISTERS: u64 = 0xffff_c900_0005_0000;
 const PF_KTHREAD: u64 = 0x0020_0000;
 const TS_COMPAT: u64 = 2;
+const S_PRIVATE: u64 = 0x200;
+const RENAME_EXCHANGE: u64 = 2;
+const READ_IMPLIES_EXEC: u64 = 0x0040_0000;
+const PROT_READ: u32 = 1;
+const PROT_EXEC: u32 = 4;
+
+/// Which object is the inode of a link that is followed.
+const FOLLOWED: usize = 1;
 
 /// A call of a hook.
 #[derive(Clone, Debug)]
@@ -36,6 +44,7 @@ pub struct Situation {
     number: u64,
     flags: u64,
     in_kernel: bool,
+    personality: u64,
 }
 
 /// What is behind an expression.
@@ -46,7 +55,7 @@ enum Object {
     /// What it leads to is NULL.
     Null,
     /// It is there; a dentry may be negative.
-    There { mode: Option<u16> },
+    There { mode: Option<u16>, private: bool },
 }
 
 pub fn situation() -> impl Strategy<Value = Situation> {
@@ -56,23 +65,25 @@ pub fn situation() -> impl Strategy<Value = Situation> {
 
 /// A call of one of these hooks.
 pub fn at(names: &[&str]) -> impl Strategy<Value = Situation> + use<> {
-    let calls: Vec<(usize, &'static Hook)> = (0..3)
+    let calls: Vec<(usize, &'static Hook)> = (0..layouts().len())
         .flat_map(|layout| hooks::TABLE.iter().map(move |hook| (layout, hook)))
         .filter(|(layout, hook)| {
             names.contains(&hook.name) && layouts()[*layout].hooks.contains_key(hook.name)
         })
         .collect();
     let mode = prop::option::weighted(0.8, any::<u16>());
+    let there = (mode, prop::bool::weighted(0.1));
     let object = prop_oneof![
         1 => Just(Object::NoArgument),
         1 => Just(Object::Null),
-        12 => mode.prop_map(|mode| Object::There { mode }),
+        12 => there.prop_map(|(mode, private)| Object::There { mode, private }),
     ];
     let number = prop_oneof![any::<u64>(), 0..0x40_u64];
     let objects = prop::collection::vec(object, 4);
-    let worlds = (any::<bool>(), prop::bool::weighted(0.1));
+    let personality = prop_oneof![Just(0), Just(READ_IMPLIES_EXEC), any::<u32>().prop_map(u64::from)];
+    let worlds = (any::<bool>(), prop::bool::weighted(0.1), personality);
     (select(calls), rules::input(Event::Fs), objects, number, any::<u64>(), worlds).prop_map(
-        |((layout, hook), input, objects, number, flags, (ring_is_full, in_kernel))| Situation {
+        |((layout, hook), input, objects, number, flags, (ring_is_full, in_kernel, personality))| Situation {
             hook,
             ring_is_full,
             layout,
@@ -81,6 +92,7 @@ pub fn at(names: &[&str]) -> impl Strategy<Value = Situation> + use<> {
             number,
             flags,
             in_kernel,
+            personality,
         },
     )
 }
@@ -92,14 +104,42 @@ impl Situation {
 
     /// What the rules are to be asked, by number of the instance.
     pub fn questions(&self) -> Vec<(usize, Input)> {
-        let instances = self.hook.instances.iter().enumerate();
-        instances.filter_map(|(number, instance)| Some((number, self.question(instance)?))).collect()
+        let before = self.layout().attachment == Attachment::ModifyReturn;
+        let exchange = self.hook.name == "inode_rename" && self.flags & RENAME_EXCHANGE != 0;
+        let ways: &[bool] = match before {
+            true if self.is_the_kernels_own() => &[],
+            true if exchange => &[true, false],
+            _ => &[false],
+        };
+        let instances =
+            ways.iter().flat_map(|way| self.hook.instances.iter().enumerate().map(move |i| (i, *way)));
+        instances
+            .filter_map(|((number, i), exchanged)| Some((number, self.question(i, exchanged)?)))
+            .collect()
     }
 
-    fn question(&self, instance: &Instance) -> Option<Input> {
+    /// Whether the inode operated on is private: of a new name its folder's.
+    fn is_the_kernels_own(&self) -> bool {
+        let of = |name: &str| matches!(self.object_of(name), Object::There { mode: Some(_), private: true });
+        match self.hook.name {
+            "inode_create" | "inode_symlink" | "inode_mkdir" | "inode_mknod" => of("dir"),
+            "inode_rename" => of("old_dentry") || of("new_dentry"),
+            "inode_link" => of("old_dentry"),
+            "inode_follow_link" => of("inode"),
+            "inode_file_setattr" | "inode_file_getattr" => false,
+            name if name.starts_with("inode_") => ["inode", "path", "dentry"].into_iter().any(of),
+            _ => false,
+        }
+    }
+
+    fn question(&self, instance: &Instance, exchanged: bool) -> Option<Input> {
         let low = |number: u64| u32::try_from(number & 0xffff_ffff).unwrap();
-        let mode = match self.object(instance) {
-            Object::There { mode } => mode.map(u32::from),
+        let object = match exchanged {
+            true => self.object_of(&exchange(instance.object)),
+            false => self.object(instance),
+        };
+        let mode = match object {
+            Object::There { mode, .. } => mode.map(u32::from),
             Object::NoArgument | Object::Null => return None,
         };
         if instance.asked == Asked::IfPositive && mode.is_none() {
@@ -108,7 +148,7 @@ impl Situation {
         let arg2 = match instance.arg2 {
             Arg2::Actions(actions) => actions.bits(),
             Arg2::Mask => hooks::may(low(self.number)).bits(),
-            Arg2::Protection => hooks::mem(low(self.number), self.is_private()).bits(),
+            Arg2::Protection => hooks::mem(self.protection(), self.is_private()).bits(),
             Arg2::Command(_) => low(self.number).into(),
         };
         let compat = self.flags & TS_COMPAT != 0;
@@ -127,13 +167,34 @@ impl Situation {
         }
     }
 
-    /// One object for each expression, whichever instance asks.
+    fn protection(&self) -> u32 {
+        let asked = u32::try_from(self.number & 0xffff_ffff).unwrap();
+        let adjusted = self.layout().attachment == Attachment::Lsm || self.hook.name != "mmap_file";
+        match self.personality & READ_IMPLIES_EXEC != 0 && asked & PROT_READ != 0 {
+            true if !adjusted => asked | PROT_EXEC,
+            _ => asked,
+        }
+    }
+
     fn object(&self, instance: &Instance) -> Object {
-        let first = self.hook.instances.iter().position(|other| other.object == instance.object).unwrap();
-        match (self.objects[first], instance.handle) {
+        match self.object_of(instance.object) {
+            Object::Null if !instance.object.contains("->") => Object::NoArgument,
+            object => object,
+        }
+    }
+
+    /// One object for each expression, whichever instance asks.
+    fn object_of(&self, expression: &str) -> Object {
+        let named = |instance: &&Instance| instance.object == expression;
+        let Some(first) = self.hook.instances.iter().position(|instance| named(&instance)) else {
+            let followed = (self.hook.name, expression) == ("inode_follow_link", "inode");
+            return if followed { self.objects[FOLLOWED] } else { Object::NoArgument };
+        };
+        match (self.objects[first], self.hook.instances[first].handle) {
             // Only dentries, and paths by them, can be without an inode.
-            (Object::There { mode: None }, HandleKind::Inode) => Object::There { mode: Some(0) },
-            (Object::Null, _) if !instance.object.contains("->") => Object::NoArgument,
+            (Object::There { mode: None, private }, HandleKind::Inode) => {
+                Object::There { mode: Some(0), private }
+            }
             (object, _) => object,
         }
     }
@@ -153,6 +214,15 @@ impl Situation {
                 let value = self.build(&mut memory, instance, step, base);
                 arguments.insert(argument, value);
             }
+        }
+        if self.hook.name == "inode_follow_link" {
+            let inode = match self.objects[FOLLOWED] {
+                object @ Object::There { mode: Some(_), .. } => {
+                    self.build_object(&mut memory, HandleKind::Inode, object, 0xffff_8882_0000_0000)
+                }
+                _ => 0,
+            };
+            arguments.insert("inode", inode);
         }
         for (position, name) in self.layout().hooks[self.hook.name].iter().enumerate() {
             let value =
@@ -180,6 +250,7 @@ impl Situation {
 
     fn build_task(&self, memory: &mut Memory) {
         self.put(memory, TASK, Member::TaskFlags, if self.in_kernel { PF_KTHREAD } else { 0x0040_0000 });
+        self.put(memory, TASK, Member::TaskPersonality, self.personality);
         self.put(memory, TASK, Member::TaskStatus, self.flags & TS_COMPAT);
         self.put(memory, REGISTERS, Member::SyscallNumber, self.input.syscall_nr.into());
     }
@@ -191,7 +262,7 @@ impl Situation {
             return 0;
         }
         let address = match object {
-            Object::There { mode } => self.build_object(memory, instance.handle, mode, base),
+            Object::There { .. } => self.build_object(memory, instance.handle, object, base),
             _ => 0,
         };
         let Some(member) = Member::ALL.iter().find(|member| member.path() == step) else { return address };
@@ -205,13 +276,14 @@ impl Situation {
         outer
     }
 
-    fn build_object(&self, memory: &mut Memory, handle: HandleKind, mode: Option<u16>, base: u64) -> u64 {
-        let inode = match mode {
-            Some(mode) => {
+    fn build_object(&self, memory: &mut Memory, handle: HandleKind, object: Object, base: u64) -> u64 {
+        let inode = match object {
+            Object::There { mode: Some(mode), private } => {
                 self.put(memory, base, Member::InodeMode, mode.into());
+                self.put(memory, base, Member::InodeFlags, if private { S_PRIVATE } else { !S_PRIVATE });
                 base
             }
-            None => 0,
+            _ => 0,
         };
         let (dentry, outer) = (base + 0x1_0000, base + 0x2_0000);
         match handle {
@@ -230,5 +302,13 @@ impl Situation {
                 outer
             }
         }
+    }
+}
+
+/// The expression for the other name of a rename.
+fn exchange(expression: &str) -> String {
+    match expression.split_at(3) {
+        ("old", rest) => format!("new{rest}"),
+        (_, rest) => format!("old{rest}"),
     }
 }
