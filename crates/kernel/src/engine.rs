@@ -15,17 +15,17 @@ use landlock_bpf::btf::Btf;
 use landlock_bpf::link::Link;
 use landlock_bpf::map::{Map, MapFlags, MapKind, MapSpec, Update};
 use landlock_bpf::prctl;
-use landlock_bpf::probe::{self, Answer as Can};
-use landlock_bpf::program::{Program, ProgramKind};
+use landlock_bpf::program::Program;
 use landlock_bpf::ring::Ring;
 use landlock_compiler::domain::Domain;
 use landlock_compiler::emit::{self, Layout, MapSlot, Report};
 use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::rule::Rule;
 
+use crate::attachment::{self, Attachment};
 use crate::error::{Error, Result};
 use crate::loaded::{Loaded, bit};
-use crate::programs::{self, Answer, Boundary};
+use crate::programs::{self, Answer, Boundary, Target};
 
 /// Most threads in domains at a time; a further one is not made (EAGAIN).
 pub const MAX_THREADS: u32 = 1 << 16;
@@ -69,7 +69,7 @@ pub struct Engine {
     denials: Map,
     lost: Map,
     attached: BTreeMap<&'static str, Attached>,
-    _thread_links: [Link; 5],
+    _thread_links: Vec<Link>,
     last_slot: u32,
 }
 
@@ -80,11 +80,10 @@ impl Engine {
     /// # Errors
     /// [`Error::Unavailable`], and [`Error::Canary`] if a denial was tried and nothing was denied.
     pub fn start() -> Result<Engine> {
-        if let Can::No(why) | Can::Unknown(why) = probe::bpf_is_an_active_lsm() {
-            return Err(Error::Unavailable(why));
-        }
+        let attachment = attachment::attachment()?;
         let btf = Btf::of_running_kernel()?;
-        let layout = crate::layout::read(&btf)?;
+        let layout = crate::layout::read(&btf, attachment)?;
+        let target = Target { btf: &btf, attachment };
         let threads = Map::create(&MapSpec { name: "threads", ..SPEC })?;
         let tokens =
             Map::create(&MapSpec { name: "tokens", value_size: 24, max_entries: MAX_TOKENS, ..SPEC })?;
@@ -95,16 +94,16 @@ impl Engine {
         let lost = Map::create(&MapSpec { name: "lost", ..counter })?;
         let lineage = Map::create(&MapSpec { name: "lineage", value_size: 1, ..SPEC })?;
         // Last the gate: nobody enters before children inherit and the boundary stands.
-        let links = [
-            Link::attach(&programs::boundary(&btf, Boundary::Access, &threads, &lineage)?, ProgramKind::Lsm)?,
-            Link::attach(
-                &programs::boundary(&btf, Boundary::Traceme, &threads, &lineage)?,
-                ProgramKind::Lsm,
-            )?,
-            Link::attach(&programs::release(&btf, &threads)?, ProgramKind::Lsm)?,
-            Link::attach(&programs::inherit(&btf, &threads)?, ProgramKind::Lsm)?,
-            Link::attach(&programs::gate(&btf, &threads, &tokens)?, ProgramKind::Lsm)?,
+        let kind = attachment::kind(attachment);
+        let mut programs = vec![
+            (programs::boundary(target, Boundary::Access, &threads, &lineage)?, kind),
+            (programs::boundary(target, Boundary::Traceme, &threads, &lineage)?, kind),
         ];
+        programs.extend(programs::release(target, &threads)?);
+        programs.push((programs::inherit(target, &threads)?, kind));
+        programs.push((programs::gate(target, &threads, &tokens)?, kind));
+        let links = programs.iter().map(|(program, kind)| Link::attach(program, *kind));
+        let links = links.collect::<std::result::Result<_, _>>()?;
         let attached = BTreeMap::new();
         let mut engine = Engine {
             btf,
@@ -120,6 +119,15 @@ impl Engine {
         };
         crate::canary::sing(&mut engine)?;
         Ok(engine)
+    }
+
+    /// The functions of the kernel its programs are attached to.
+    pub fn attachment(&self) -> Attachment {
+        self.layout.attachment
+    }
+
+    fn target(&self) -> Target<'_> {
+        Target { btf: &self.btf, attachment: self.attachment() }
     }
 
     /// Loads a domain, to be entered by threads that are in none.
@@ -181,11 +189,10 @@ impl Engine {
             MapSlot::Denials => self.denials.as_fd().as_raw_fd(),
             MapSlot::Lost => self.lost.as_fd().as_raw_fd(),
         });
-        let program =
-            programs::load(&self.btf, hook.name, "domain", &insns).map_err(|error| match error {
-                Error::Bpf(error) => Error::Bug { hook: hook.name, error: Box::new(error) },
-                other => other,
-            })?;
+        let program = self.target().load(hook.name, "domain", &insns).map_err(|error| match error {
+            Error::Bpf(error) => Error::Bug { hook: hook.name, error: Box::new(error) },
+            other => other,
+        })?;
         attached.programs.set_program(loaded.slot, &program)?;
         loaded.mask |= bit(hook);
         Ok(())
@@ -199,7 +206,7 @@ impl Engine {
         let spec = MapSpec { name: "programs", kind: MapKind::ProgArray, key_size: 4, value_size: 4, ..SPEC };
         let programs = Map::create(&MapSpec { max_entries: MAX_DOMAINS, ..spec })?;
         if let Some(dispatch) = self.dispatch(hook, bit(hook), &programs)? {
-            let _link = Link::attach(&dispatch, ProgramKind::Lsm)?;
+            let _link = Link::attach(&dispatch, attachment::kind(self.attachment()))?;
             self.attached.insert(hook.name, Attached { programs, _link });
         }
         Ok(())
@@ -207,9 +214,9 @@ impl Engine {
 
     /// The dispatcher; none if the kernel refuses any program at the hook.
     fn dispatch(&self, hook: &'static Hook, bit: u64, programs: &Map) -> Result<Option<Program>> {
-        match programs::dispatch(&self.btf, hook.name, bit, &self.threads, programs) {
+        match programs::dispatch(self.target(), hook.name, bit, &self.threads, programs) {
             Ok(program) => Ok(Some(program)),
-            Err(Error::Bpf(_)) if !probe::can_load_at(hook.name, &self.btf) => Ok(None),
+            Err(Error::Bpf(_)) if self.target().is_closed(hook.name)? => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -7,6 +7,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod attachment;
 mod canary;
 mod engine;
 mod error;
@@ -14,6 +15,7 @@ pub mod layout;
 mod loaded;
 mod programs;
 
+pub use attachment::{Attachment, Lacking, attachment, lacking};
 pub use engine::{Engine, MAX_DOMAINS, MAX_THREADS, enter};
 pub use error::{Error, Result};
 pub use loaded::Loaded;

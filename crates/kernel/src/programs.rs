@@ -5,49 +5,94 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use landlock_bpf::btf::{Btf, Place};
 use landlock_bpf::map::Map;
-use landlock_bpf::prctl;
 use landlock_bpf::program::{Program, ProgramKind, ProgramSpec};
+use landlock_bpf::{prctl, probe};
 use landlock_compiler::asm;
 use landlock_compiler::insn::Insn;
 
+use crate::attachment::{self, Attachment};
 use crate::error::{Error, Result};
 
 /// A number for a name in braces.
 type Filling = (&'static str, i64);
 
+/// The running kernel's types, and which of its functions programs are for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub btf: &'a Btf,
+    pub attachment: Attachment,
+}
+
+impl Target<'_> {
+    /// Loads a program for a hook.
+    pub(crate) fn load(self, hook: &str, name: &str, insns: &[Insn]) -> Result<Program> {
+        self.load_as(attachment::kind(self.attachment), hook, name, insns)
+    }
+
+    /// Whether the kernel lets nobody attach to a hook it has.
+    pub(crate) fn is_closed(self, hook: &str) -> Result<bool> {
+        let function = attachment::function(self.btf, self.attachment, hook)?.id;
+        Ok(matches!(probe::can_load_at(attachment::kind(self.attachment), function), probe::Answer::No(_)))
+    }
+
+    fn load_as(self, kind: ProgramKind, hook: &str, name: &str, insns: &[Insn]) -> Result<Program> {
+        let attach_to = attachment::function(self.btf, self.attachment, hook)?.id;
+        Ok(Program::load(&ProgramSpec { name, kind, attach_to, insns, license: c"Dual MIT/GPL" })?)
+    }
+}
+
 /// The dispatcher of a hook: `bit` is the hook's in a domain's mask.
-pub(crate) fn dispatch(btf: &Btf, hook: &str, bit: u64, threads: &Map, programs: &Map) -> Result<Program> {
+pub(crate) fn dispatch(
+    target: Target<'_>,
+    hook: &str,
+    bit: u64,
+    threads: &Map,
+    programs: &Map,
+) -> Result<Program> {
     let filling = [("threads", fd(threads)), ("programs", fd(programs)), ("hook", bit.cast_signed())];
-    load(btf, hook, "dispatch", &assemble(include_str!("programs/dispatch.s"), &filling))
+    target.load(hook, "dispatch", &assemble(include_str!("programs/dispatch.s"), &filling))
 }
 
 /// The gate.
-pub(crate) fn gate(btf: &Btf, threads: &Map, tokens: &Map) -> Result<Program> {
+pub(crate) fn gate(target: Target<'_>, threads: &Map, tokens: &Map) -> Result<Program> {
     let filling = [
         ("threads", fd(threads)),
         ("tokens", fd(tokens)),
         ("option", prctl::GATE.into()),
-        ("atomic_flags", offset(btf, "struct task_struct", "atomic_flags")?),
-        ("cred", offset(btf, "struct task_struct", "cred")?),
-        ("cap_effective", offset(btf, "struct cred", "cap_effective")?),
+        ("atomic_flags", offset(target.btf, "struct task_struct", "atomic_flags")?),
+        ("cred", offset(target.btf, "struct task_struct", "cred")?),
+        ("cap_effective", offset(target.btf, "struct cred", "cap_effective")?),
         ("entered", errno(Answer::Entered)),
         ("eacces", errno(Answer::NotPermitted)),
         ("estale", errno(Answer::Elsewhere)),
         ("eagain", errno(Answer::Full)),
     ];
-    load(btf, "task_prctl", "gate", &assemble(include_str!("programs/gate.s"), &filling))
+    target.load("task_prctl", "gate", &assemble(include_str!("programs/gate.s"), &filling))
 }
 
 /// What passes a domain on to new threads.
-pub(crate) fn inherit(btf: &Btf, threads: &Map) -> Result<Program> {
+pub(crate) fn inherit(target: Target<'_>, threads: &Map) -> Result<Program> {
     let filling = [("threads", fd(threads)), ("eagain", errno(Answer::Full))];
-    load(btf, "task_alloc", "inherit", &assemble(include_str!("programs/inherit.s"), &filling))
+    target.load("task_alloc", "inherit", &assemble(include_str!("programs/inherit.s"), &filling))
 }
 
-/// What forgets threads that are gone.
-pub(crate) fn release(btf: &Btf, threads: &Map) -> Result<Program> {
-    let filling = [("threads", fd(threads))];
-    load(btf, "task_free", "release", &assemble(include_str!("programs/release.s"), &filling))
+/// What forgets threads that are gone, and what each program is.
+///
+/// `security_task_free` gives nothing that could be modified. Two run around it, so that one does when a
+/// softirq frees a task on a CPU that is inside the other, which is skipped then. A thread that is not made
+/// for want of memory in `security_task_alloc` comes to neither: before its address becomes a thread again it
+/// is forgotten there.
+pub(crate) fn release(target: Target<'_>, threads: &Map) -> Result<Vec<(Program, ProgramKind)>> {
+    let insns = assemble(include_str!("programs/release.s"), &[("threads", fd(threads))]);
+    let places: &[(ProgramKind, &str)] = match target.attachment {
+        Attachment::Lsm => &[(ProgramKind::Lsm, "task_free")],
+        Attachment::ModifyReturn => &[
+            (ProgramKind::Entry, "task_free"),
+            (ProgramKind::Exit, "task_free"),
+            (ProgramKind::Entry, "task_alloc"),
+        ],
+    };
+    places.iter().map(|(kind, hook)| Ok((target.load_as(*kind, hook, "release", &insns)?, *kind))).collect()
 }
 
 /// Who traces whom, as seen from a hook's argument.
@@ -60,7 +105,7 @@ pub(crate) enum Boundary {
 }
 
 /// What keeps threads from tracing their way out. `lineage` has the pairs of a domain and one that extends it.
-pub(crate) fn boundary(btf: &Btf, which: Boundary, threads: &Map, lineage: &Map) -> Result<Program> {
+pub(crate) fn boundary(target: Target<'_>, which: Boundary, threads: &Map, lineage: &Map) -> Result<Program> {
     const CURRENT: i64 = 0;
     const ARGUMENT: i64 = 8;
     let (hook, tracer, tracee) = match which {
@@ -69,7 +114,7 @@ pub(crate) fn boundary(btf: &Btf, which: Boundary, threads: &Map, lineage: &Map)
     };
     let filling =
         [("threads", fd(threads)), ("lineage", fd(lineage)), ("tracer", tracer), ("tracee", tracee)];
-    load(btf, hook, "boundary", &assemble(include_str!("programs/boundary.s"), &filling))
+    target.load(hook, "boundary", &assemble(include_str!("programs/boundary.s"), &filling))
 }
 
 /// What the gate answers, as an errno: even success is one, since a program that returns 0 leaves the option
@@ -124,13 +169,6 @@ fn assemble(text: &str, filling: &[Filling]) -> Vec<Insn> {
     let text = filling.iter().fold(text.to_owned(), fill);
     let rules = asm::parse(&text, "programs").unwrap_or_else(|errors| panic!("{errors}"));
     rules.into_iter().next().expect("one program").insns
-}
-
-/// Loads a program for an LSM hook.
-pub(crate) fn load(btf: &Btf, hook: &str, name: &str, insns: &[Insn]) -> Result<Program> {
-    let attach_to = btf.function(&format!("bpf_lsm_{hook}"))?.id;
-    let kind = ProgramKind::Lsm;
-    Ok(Program::load(&ProgramSpec { name, kind, attach_to, insns, license: c"Dual MIT/GPL" })?)
 }
 
 #[cfg(test)]

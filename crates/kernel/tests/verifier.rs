@@ -14,7 +14,7 @@ use landlock_bpf::map::{Map, MapFlags, MapKind, MapSpec};
 use landlock_bpf::program::{Program, ProgramKind, ProgramSpec};
 use landlock_compiler::asm;
 use landlock_compiler::domain::Domain;
-use landlock_compiler::emit::{Layout, MapSlot, Report, emit};
+use landlock_compiler::emit::{Attachment, Layout, MapSlot, Report, emit};
 use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::read::read_file;
 use landlock_compiler::rule::Rule;
@@ -23,8 +23,9 @@ use landlock_compiler::verify::{Loader, verify};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-/// Hooks that kernels have and let no program attach to.
+/// Hooks that kernels have and let no program of kind [`ProgramKind::Lsm`] attach to.
 const CLOSED: [&str; 1] = ["inode_getsecurity"];
+const BOTH: [Attachment; 2] = [Attachment::Lsm, Attachment::ModifyReturn];
 
 /// The beginning of a rule that denies by bits of the mode or of the action.
 const ONE_OF_MANY: &str = r#"
@@ -48,9 +49,9 @@ struct Bench {
 }
 
 impl Bench {
-    fn new() -> Bench {
+    fn new(attachment: Attachment) -> Bench {
         let btf = Btf::of_running_kernel().unwrap();
-        let layout = landlock_kernel::layout::read(&btf).unwrap();
+        let layout = landlock_kernel::layout::read(&btf, attachment).unwrap();
         let spec = MapSpec {
             name: "denials",
             kind: MapKind::RingBuf,
@@ -76,7 +77,7 @@ impl Bench {
 
     /// Loads the domain's program at the hook, if it has one and the kernel has the hook.
     fn load(&mut self, hook: &'static Hook, domain: &Domain) {
-        if !self.layout.hooks.contains_key(hook.name) || CLOSED.contains(&hook.name) {
+        if !self.is_open(hook.name) {
             return;
         }
         let report = Report::Record { domain: 1 };
@@ -85,14 +86,13 @@ impl Bench {
             MapSlot::Denials => self.denials.as_fd().as_raw_fd(),
             MapSlot::Lost => self.lost.as_fd().as_raw_fd(),
         });
-        let attach_to = self.btf.function(&format!("bpf_lsm_{}", hook.name)).unwrap().id;
-        let spec = ProgramSpec {
-            name: "test",
-            kind: ProgramKind::Lsm,
-            attach_to,
-            insns: &insns,
-            license: c"Dual MIT/GPL",
+        let attachment = self.layout.attachment;
+        let attach_to = self.btf.function(&attachment.function(hook.name)).unwrap().id;
+        let kind = match attachment {
+            Attachment::Lsm => ProgramKind::Lsm,
+            Attachment::ModifyReturn => ProgramKind::ModifyReturn,
         };
+        let spec = ProgramSpec { name: "test", kind, attach_to, insns: &insns, license: c"Dual MIT/GPL" };
         match Program::load(&spec) {
             Ok(program) => {
                 *self.loaded.entry(hook.name).or_default() += 1;
@@ -109,14 +109,20 @@ impl Bench {
         }
     }
 
+    fn is_open(&self, hook: &str) -> bool {
+        let closed = self.layout.attachment == Attachment::Lsm && CLOSED.contains(&hook);
+        self.layout.hooks.contains_key(hook) && !closed
+    }
+
     fn open_hooks(&self) -> usize {
-        self.layout.hooks.keys().filter(|hook| !CLOSED.contains(&hook.as_str())).count()
+        self.layout.hooks.keys().filter(|hook| self.is_open(hook)).count()
     }
 
     fn report(&self, what: &str) {
         let programs: usize = self.loaded.values().sum();
         println!(
-            "{what}: {programs} programs at {} hooks accepted, {} instructions verified",
+            "{what}, {:?}: {programs} programs at {} hooks accepted, {} instructions verified",
+            self.layout.attachment,
             self.loaded.len(),
             self.instructions
         );
@@ -136,7 +142,11 @@ fn shipped() -> Vec<Rule> {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn programs_of_the_shipped_rules_are_accepted() {
-    let mut bench = Bench::new();
+    BOTH.into_iter().for_each(shipped_rules);
+}
+
+fn shipped_rules(attachment: Attachment) {
+    let mut bench = Bench::new(attachment);
     let rules = shipped();
     assert!(rules.len() >= 8, "{}", rules.len());
     for rule in &rules {
@@ -154,7 +164,11 @@ fn programs_of_the_shipped_rules_are_accepted() {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn programs_of_random_rules_are_accepted() {
-    let mut bench = Bench::new();
+    BOTH.into_iter().for_each(random_rules);
+}
+
+fn random_rules(attachment: Attachment) {
+    let mut bench = Bench::new(attachment);
     let mut runner = TestRunner::deterministic();
     let domains = proptest::collection::vec(rules::rule(), 1..4);
     for number in 0..45 {
@@ -170,7 +184,11 @@ fn programs_of_random_rules_are_accepted() {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn programs_of_sixty_four_rules_are_accepted() {
-    let mut bench = Bench::new();
+    BOTH.into_iter().for_each(sixty_four_rules);
+}
+
+fn sixty_four_rules(attachment: Attachment) {
+    let mut bench = Bench::new(attachment);
     let text: String =
         (1..=64).map(|n| format!("{ONE_OF_MANY}    w0 &= {}\n    exit\n", n << 9 | n)).collect();
     let objects = asm::parse(&text, "rules").unwrap_or_else(|errors| panic!("{errors}"));

@@ -18,6 +18,8 @@ struct Run {
 }
 
 const WITHOUT_BPF: &str = "--append=lsm=landlock,lockdown,yama";
+/// How such a guest must not preempt for the kernel target to work in it.
+const NOT_PREEMPTED: &str = "--require=preempt=none,voluntary";
 const KERNEL_TARGET: &str = "--cargo-test=landlock-kernel";
 /// The shipped rules are in this folder of the guest.
 const RULES: &str = "--env=RULES=/rules";
@@ -124,6 +126,52 @@ const RUNS: &[Run] = &[
     },
     Run {
         guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
+        tests: &["verdict", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            KERNEL_TARGET,
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            NOT_PREEMPTED,
+            "--smp=2",
+            "--timeout=600",
+        ],
+        tests: &["engine", "--ignored", "--skip=unprivileged"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            KERNEL_TARGET,
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            NOT_PREEMPTED,
+            "--smp=2",
+            "--timeout=600",
+        ],
+        tests: &["engine", "--ignored", "--skip=unprivileged"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            KERNEL_TARGET,
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            NOT_PREEMPTED,
+            "--timeout=600",
+        ],
+        tests: &["verdict", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            KERNEL_TARGET,
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            NOT_PREEMPTED,
+            "--timeout=600",
+        ],
         tests: &["verdict", "--ignored", "--nocapture"],
     },
     Run {
