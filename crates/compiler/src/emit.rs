@@ -14,6 +14,7 @@
 mod actions;
 mod code;
 pub mod denial;
+mod early;
 mod layout;
 mod object;
 mod residual;
@@ -189,6 +190,9 @@ struct Body<'a> {
 impl Body<'_> {
     fn begin(&mut self, arguments: Arguments<'_>, questions: &Questions<'_>) -> Result<(), EmitError> {
         self.code.set(object::ARGUMENTS, Reg::R1);
+        if let [(instance, composed)] = questions {
+            early::leave(&mut self.code, arguments, self.domain, (instance, composed))?;
+        }
         self.code.store(Size::Double, Reg::R10, CONTEXT + context::STATUS, 0);
         if questions.iter().any(|(_, composed)| reads(composed).syscall) {
             actions::syscall(&mut self.code, arguments)?;

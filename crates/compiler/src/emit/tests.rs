@@ -13,7 +13,7 @@ use super::denial::Record;
 use super::*;
 use crate::abi::{Abilities, Event, HandleKind, helper};
 use crate::evaluate::{Input, Verdict};
-use crate::op::Size;
+use crate::op::{Op, Size};
 use crate::rule::Rule;
 use crate::testing::build::{call, exit, load, mov, object, program, store};
 use crate::testing::rules;
@@ -119,6 +119,26 @@ proptest! {
         agrees(&Domain::prepended([actions, no_remove]), &situation);
     }
 
+    /// Programs leave early where no rule minds any action of the call.
+    #[test]
+    fn what_no_rule_minds_is_what_the_rules_say(
+        minded in prop::collection::vec((0..32_i32, rules::rule_of(Event::Fs)), 1..4),
+        situation in situation::at(&["inode_permission", "file_permission"]),
+    ) {
+        let first_look = |(actions, rest): (i32, Rule)| {
+            let before = [
+                load(Size::Double, Reg::R2, Reg::R1, context::ARG2),
+                crate::testing::build::alu(AluOp::And, Reg::R2, actions),
+                Op::Branch { op: CompareOp::Ne, width: Width::W64, dst: Reg::R2, src: 0.into(), off: 2 },
+                mov(Reg::R0, 0),
+                exit(),
+            ];
+            let after = rest.ops().iter().flatten().copied();
+            rule(Event::Fs, rest.abilities(), &before.into_iter().chain(after).collect::<Vec<_>>())
+        };
+        agrees(&Domain::prepended(minded.into_iter().map(first_look)), &situation);
+    }
+
     /// Rules of the event of a sub-instance are rare above.
     #[test]
     fn commands_are_asked_after_the_action(
@@ -190,6 +210,37 @@ fn a_domain_that_cannot_deny_at_a_hook_has_no_program_there() {
             |value| emit(hook, &Domain::prepended([returns(value)]), layout, Report::Silent).unwrap();
         assert_eq!(emitted(0), None, "{}", hook.name);
         assert!(emitted(1).is_some(), "{}", hook.name);
+    }
+}
+
+/// Two loads, a test and two instructions to leave, however many rules there are.
+#[test]
+fn folders_are_walked_through_at_the_same_cost_under_any_number_of_rules_against_writing() {
+    let against_writing = |mode: i32| {
+        rule(
+            Event::Fs,
+            Abilities::empty(),
+            &[
+                load(Size::Double, Reg::R2, Reg::R1, context::ARG2),
+                crate::testing::build::alu(AluOp::And, Reg::R2, 2),
+                mov(Reg::R0, 0),
+                Op::Branch { op: CompareOp::Eq, width: Width::W64, dst: Reg::R2, src: 0.into(), off: 3 },
+                load(Size::Double, Reg::R1, Reg::R1, context::ARG1),
+                call(helper::HANDLE_FS_GET_MODE),
+                crate::testing::build::alu(AluOp::And, Reg::R0, mode),
+                exit(),
+            ],
+        )
+    };
+    let [layout, ..] = layouts();
+    let hook = hooks::by_name("inode_permission").unwrap();
+    for rules in [1, 64] {
+        let domain = Domain::prepended((1..=rules).map(against_writing));
+        let program = emit(hook, &domain, layout, Report::Silent).unwrap().unwrap();
+        let text: Vec<String> = (0..5).map(|at| crate::asm::print_insn(&program.insns(|_| 0), at)).collect();
+        // MAY_WRITE and MAY_APPEND.
+        let early = ["r6 = r1", "r1 = *(u64 *)(r6 + 8)", "if w1 & 10 goto +2", "r0 = 0", "exit"];
+        assert_eq!(text, early);
     }
 }
 
