@@ -42,6 +42,11 @@ impl Folder {
         Folder::open_at(self.fd.as_fd(), Path::new(name), path)
     }
 
+    /// Where it was found.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
     fn open_at(at: BorrowedFd<'_>, name: &Path, path: String) -> Result<Folder> {
         let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd =
@@ -98,6 +103,20 @@ impl Folder {
         self.unlink(name, AtFlags::REMOVEDIR)
     }
 
+    /// Removes everything in the folder, and in folders in it.
+    pub fn clear(&self) -> Result<()> {
+        for name in self.names()? {
+            match rustix::fs::unlinkat(&self.fd, &name, AtFlags::empty()) {
+                Err(Errno::ISDIR) => {
+                    self.folder(&name)?.clear()?;
+                    self.remove_folder(&name)?;
+                }
+                removed => removed.map_err(|errno| file_error(&format!("{}/{name}", self.path), errno))?,
+            }
+        }
+        Ok(())
+    }
+
     fn unlink(&self, name: &str, flags: AtFlags) -> Result<()> {
         let removed = check_name(name).and_then(|()| rustix::fs::unlinkat(&self.fd, name, flags));
         removed.map_err(|errno| file_error(&format!("{}/{name}", self.path), errno))
@@ -111,6 +130,12 @@ impl Folder {
 
     fn refused(&self, command: Command, name: &str, errno: Errno) -> Error {
         Error::Refused { command, object: format!("{}/{name}", self.path), errno }
+    }
+}
+
+impl From<Folder> for OwnedFd {
+    fn from(folder: Folder) -> OwnedFd {
+        folder.fd
     }
 }
 

@@ -9,7 +9,7 @@
 //! or damaged, nothing worse.
 #![allow(unsafe_code)]
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
@@ -33,6 +33,8 @@ pub struct Ring {
     consumer: Mapping,
     /// The kernel's position, and from the second page on the records, twice; read only.
     producer: Mapping,
+    /// Open as long as the ring is.
+    _kept: Option<OwnedFd>,
 }
 
 impl Ring {
@@ -46,7 +48,13 @@ impl Ring {
         let size = map.info().max_entries as usize;
         let consumer = Mapping::new(&map, 0, page, ProtFlags::READ | ProtFlags::WRITE)?;
         let producer = Mapping::new(&map, page, page + 2 * size, ProtFlags::READ)?;
-        Ok(Ring { mask: size as u64 - 1, map, consumer, producer })
+        Ok(Ring { mask: size as u64 - 1, map, consumer, producer, _kept: None })
+    }
+
+    /// Keeps a descriptor open as long as the ring: a lock against other readers, say.
+    #[must_use]
+    pub fn keeping(self, descriptor: OwnedFd) -> Ring {
+        Ring { _kept: Some(descriptor), ..self }
     }
 
     /// Hands on every record that is complete, oldest first, and says how many there were. A record is

@@ -38,12 +38,45 @@ pub enum Error {
         /// What the kernel said, its verifier's log included.
         error: Box<landlock_bpf::Error>,
     },
-    /// All places for domains are taken.
-    #[error("{limit} domains have been loaded, there is no place for another")]
-    TooManyDomains {
+    /// All places are taken.
+    #[error("there is no place for more {what}: the limit is {limit}")]
+    Full {
+        /// What there can be no more of.
+        what: &'static str,
         /// How many there can be.
         limit: u32,
     },
+    /// What is pinned is not what was left there.
+    #[error(
+        "the state in {folder} is damaged, and nothing more is loaded while threads are in domains: {why}"
+    )]
+    Damaged {
+        /// The folder.
+        folder: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// The engine's state was removed, or taken down and made anew, by somebody else.
+    #[error("the state in {folder} is not this engine's any more; open it again")]
+    Gone {
+        /// The folder.
+        folder: String,
+    },
+    /// Others could change the folder with the state.
+    #[error("{folder} must belong to this user, and be closed to others (mode 0700)")]
+    Open {
+        /// The folder.
+        folder: String,
+    },
+    /// Denials have one reader at a time.
+    #[error("another process reads the denials of {folder}")]
+    Read {
+        /// The folder with the state.
+        folder: String,
+    },
+    /// The domain's denials are with all others.
+    #[error("the domain was loaded with Denials::Shared: its denials are the engine's to read")]
+    NotOwn,
     /// The gate did not let the thread in.
     #[error("the thread did not enter the domain: {0}")]
     Gate(&'static str),

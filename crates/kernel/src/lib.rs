@@ -7,15 +7,23 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod about;
+mod attached;
 mod attachment;
 mod canary;
+mod change;
 mod engine;
 mod error;
+mod kernel;
 pub mod layout;
+mod load;
 mod loaded;
+mod lock;
 mod programs;
+mod state;
 
 pub use attachment::{Attachment, Lacking, attachment, lacking};
-pub use engine::{Engine, MAX_DOMAINS, MAX_THREADS, enter};
+pub use engine::{Engine, FOLDER, enter};
 pub use error::{Error, Result};
-pub use loaded::Loaded;
+pub use loaded::{Denials, Living, Loaded};
+pub use state::{MAX_DOMAINS, MAX_THREADS};

@@ -4,6 +4,7 @@
 use std::os::fd::{AsFd, AsRawFd};
 
 use landlock_bpf::btf::{Btf, Place};
+use landlock_bpf::link::Link;
 use landlock_bpf::map::Map;
 use landlock_bpf::program::{Program, ProgramKind, ProgramSpec};
 use landlock_bpf::{prctl, probe};
@@ -12,9 +13,16 @@ use landlock_compiler::insn::Insn;
 
 use crate::attachment::{self, Attachment};
 use crate::error::{Error, Result};
+use crate::state::Maps;
+
+/// Most domains at a time, the one that stands for none included; a power of two.
+pub(crate) const SLOTS: u32 = 1 << 12;
 
 /// A number for a name in braces.
 type Filling = (&'static str, i64);
+
+/// The bits of a domain's identity that are its slot.
+const SLOT_BITS: i64 = SLOTS as i64 - 1;
 
 /// The running kernel's types, and which of its functions programs are for.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +35,11 @@ impl Target<'_> {
     /// Loads a program for a hook.
     pub(crate) fn load(self, hook: &str, name: &str, insns: &[Insn]) -> Result<Program> {
         self.load_as(attachment::kind(self.attachment), hook, name, insns)
+    }
+
+    /// Attaches a program loaded for a hook.
+    pub(crate) fn attach(self, program: &Program) -> Result<Link> {
+        Ok(Link::attach(program, attachment::kind(self.attachment))?)
     }
 
     /// Whether the kernel lets nobody attach to a hook it has.
@@ -49,15 +62,22 @@ pub(crate) fn dispatch(
     threads: &Map,
     programs: &Map,
 ) -> Result<Program> {
-    let filling = [("threads", fd(threads)), ("programs", fd(programs)), ("hook", bit.cast_signed())];
+    let filling = [
+        ("threads", fd(threads)),
+        ("programs", fd(programs)),
+        ("hook", bit.cast_signed()),
+        ("slots", SLOT_BITS),
+    ];
     target.load(hook, "dispatch", &assemble(include_str!("programs/dispatch.s"), &filling))
 }
 
 /// The gate.
-pub(crate) fn gate(target: Target<'_>, threads: &Map, tokens: &Map) -> Result<Program> {
+fn gate(target: Target<'_>, Maps { threads, tokens, counts, .. }: &Maps) -> Result<Program> {
     let filling = [
         ("threads", fd(threads)),
         ("tokens", fd(tokens)),
+        ("counts", fd(counts)),
+        ("slots", SLOT_BITS),
         ("option", prctl::GATE.into()),
         ("atomic_flags", offset(target.btf, "struct task_struct", "atomic_flags")?),
         ("cred", offset(target.btf, "struct task_struct", "cred")?),
@@ -71,41 +91,36 @@ pub(crate) fn gate(target: Target<'_>, threads: &Map, tokens: &Map) -> Result<Pr
 }
 
 /// What passes a domain on to new threads.
-pub(crate) fn inherit(target: Target<'_>, threads: &Map) -> Result<Program> {
-    let filling = [("threads", fd(threads)), ("eagain", errno(Answer::Full))];
+fn inherit(target: Target<'_>, Maps { threads, counts, .. }: &Maps) -> Result<Program> {
+    let filling = [
+        ("threads", fd(threads)),
+        ("counts", fd(counts)),
+        ("slots", SLOT_BITS),
+        ("eagain", errno(Answer::Full)),
+    ];
     target.load("task_alloc", "inherit", &assemble(include_str!("programs/inherit.s"), &filling))
 }
 
-/// What forgets threads that are gone, and what each program is.
-///
-/// `security_task_free` gives nothing that could be modified. Two run around it, so that one does when a
-/// softirq frees a task on a CPU that is inside the other, which is skipped then. A thread that is not made
-/// for want of memory in `security_task_alloc` comes to neither: before its address becomes a thread again it
-/// is forgotten there.
-pub(crate) fn release(target: Target<'_>, threads: &Map) -> Result<Vec<(Program, ProgramKind)>> {
-    let insns = assemble(include_str!("programs/release.s"), &[("threads", fd(threads))]);
-    let places: &[(ProgramKind, &str)] = match target.attachment {
-        Attachment::Lsm => &[(ProgramKind::Lsm, "task_free")],
-        Attachment::ModifyReturn => &[
-            (ProgramKind::Entry, "task_free"),
-            (ProgramKind::Exit, "task_free"),
-            (ProgramKind::Entry, "task_alloc"),
-        ],
-    };
-    places.iter().map(|(kind, hook)| Ok((target.load_as(*kind, hook, "release", &insns)?, *kind))).collect()
+/// What forgets threads that are gone.
+fn release(target: Target<'_>, maps: &Maps, kind: ProgramKind, hook: &str) -> Result<Program> {
+    let Maps { threads, counts, .. } = maps;
+    let filling = [("threads", fd(threads)), ("counts", fd(counts)), ("slots", SLOT_BITS)];
+    let insns = assemble(include_str!("programs/release.s"), &filling);
+    target.load_as(kind, hook, "release", &insns)
 }
 
 /// Who traces whom, as seen from a hook's argument.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Boundary {
+enum Boundary {
     /// `ptrace_access_check(child)`: the running thread traces the argument.
     Access,
     /// `ptrace_traceme(parent)`: the argument traces the running thread.
     Traceme,
 }
 
-/// What keeps threads from tracing their way out. `lineage` has the pairs of a domain and one that extends it.
-pub(crate) fn boundary(target: Target<'_>, which: Boundary, threads: &Map, lineage: &Map) -> Result<Program> {
+/// What keeps threads from tracing their way out.
+fn boundary(target: Target<'_>, maps: &Maps, which: Boundary) -> Result<Program> {
+    let Maps { threads, lineage, .. } = maps;
     const CURRENT: i64 = 0;
     const ARGUMENT: i64 = 8;
     let (hook, tracer, tracee) = match which {
@@ -115,6 +130,69 @@ pub(crate) fn boundary(target: Target<'_>, which: Boundary, threads: &Map, linea
     let filling =
         [("threads", fd(threads)), ("lineage", fd(lineage)), ("tracer", tracer), ("tracee", tracee)];
     target.load(hook, "boundary", &assemble(include_str!("programs/boundary.s"), &filling))
+}
+
+/// A program that is attached as long as the engine is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Always {
+    /// Of its pin.
+    pub name: &'static str,
+    kind: ProgramKind,
+    load: fn(Target<'_>, &Maps) -> Result<Program>,
+}
+
+/// The pin without which there is no engine.
+pub(crate) const GATE: &str = "gate";
+
+impl Always {
+    /// In the order in which they are attached. The gate is the last: nobody may enter before all else stands.
+    ///
+    /// `security_task_free` gives nothing that could be modified. Two run around it, so that one does when a
+    /// softirq frees a task on a CPU that is inside the other, which is skipped then. A thread that is not made
+    /// for want of memory in `security_task_alloc` comes to neither: before its address becomes a thread again
+    /// it is forgotten there.
+    pub(crate) fn all(attachment: Attachment) -> Vec<Always> {
+        let kind = attachment::kind(attachment);
+        let release: &[Always] = match attachment {
+            Attachment::Lsm => &[Always {
+                name: "release",
+                kind: ProgramKind::Lsm,
+                load: |target, maps| release(target, maps, ProgramKind::Lsm, "task_free"),
+            }],
+            Attachment::ModifyReturn => &[
+                Always {
+                    name: "release",
+                    kind: ProgramKind::Entry,
+                    load: |target, maps| release(target, maps, ProgramKind::Entry, "task_free"),
+                },
+                Always {
+                    name: "release-again",
+                    kind: ProgramKind::Exit,
+                    load: |target, maps| release(target, maps, ProgramKind::Exit, "task_free"),
+                },
+                Always {
+                    name: "release-before",
+                    kind: ProgramKind::Entry,
+                    load: |target, maps| release(target, maps, ProgramKind::Entry, "task_alloc"),
+                },
+            ],
+        };
+        let access = |target: Target<'_>, maps: &Maps| boundary(target, maps, Boundary::Access);
+        let traceme = |target: Target<'_>, maps: &Maps| boundary(target, maps, Boundary::Traceme);
+        let mut all = vec![
+            Always { name: "access", kind, load: access },
+            Always { name: "traceme", kind, load: traceme },
+        ];
+        all.extend(release);
+        all.push(Always { name: "inherit", kind, load: inherit });
+        all.push(Always { name: GATE, kind, load: gate });
+        all
+    }
+
+    /// Loads and attaches it.
+    pub(crate) fn attach(self, target: Target<'_>, maps: &Maps) -> Result<Link> {
+        Ok(Link::attach(&(self.load)(target, maps)?, self.kind)?)
+    }
 }
 
 /// What the gate answers, as an errno: even success is one, since a program that returns 0 leaves the option
@@ -186,6 +264,8 @@ mod tests {
             "atomic_flags",
             "cred",
             "cap_effective",
+            "counts",
+            "slots",
             "lineage",
             "tracer",
             "tracee",

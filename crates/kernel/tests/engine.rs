@@ -15,7 +15,7 @@ use landlock_compiler::domain::Domain;
 use landlock_compiler::emit::denial::Record;
 use landlock_compiler::rule::Rule;
 use landlock_compiler::verify::{Loader, verify};
-use landlock_kernel::{Engine, Error, Loaded};
+use landlock_kernel::{Denials, Engine, Error, Loaded};
 use rustix::io::Errno;
 
 /// A rule of event FS that denies actions.
@@ -28,6 +28,11 @@ fn denies(name: &str, actions: u32) -> Rule {
 fn rule(text: &str) -> Rule {
     let object = asm::parse(text, "rule").unwrap_or_else(|errors| panic!("{errors}")).remove(0);
     verify(object, &Loader { cap_sys_admin: true }).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+/// An engine of the test's own.
+fn start(name: &str) -> Engine {
+    Engine::open_in(&Path::new("/sys/fs/bpf").join(name)).unwrap()
 }
 
 const EXEC: u32 = 1;
@@ -48,6 +53,11 @@ fn within<T: Send>(engine: &Engine, domain: &Loaded, action: impl FnOnce() -> T 
     thread::scope(|scope| scope.spawn(confined).join().unwrap())
 }
 
+fn threads_in(engine: &Engine, domain: &Loaded) -> u64 {
+    let domains = engine.domains().unwrap();
+    domains.iter().find(|living| living.number == domain.number()).unwrap().threads
+}
+
 fn refused<T>(result: &io::Result<T>) -> bool {
     result.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::PERM.raw_os_error()))
 }
@@ -65,8 +75,8 @@ fn scratch(name: &str) -> std::path::PathBuf {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn a_thread_in_a_domain_is_denied_and_others_are_not() {
-    let mut engine = Engine::start().unwrap();
-    let domain = engine.load(&read_only()).unwrap();
+    let mut engine = start("a_thread_in_a_domain_is_denied_and_others_are_not");
+    let domain = engine.load(&read_only(), Denials::Shared).unwrap();
     let folder = scratch("denied");
     let file = folder.join("file");
     fs::write(&file, "old").unwrap();
@@ -91,8 +101,8 @@ fn a_thread_in_a_domain_is_denied_and_others_are_not() {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn threads_and_processes_made_in_a_domain_are_in_it() {
-    let mut engine = Engine::start().unwrap();
-    let domain = engine.load(&read_only()).unwrap();
+    let mut engine = start("threads_and_processes_made_in_a_domain_are_in_it");
+    let domain = engine.load(&read_only(), Denials::Shared).unwrap();
     let folder = scratch("inherited");
     let file = folder.join("file");
     fs::write(&file, "").unwrap();
@@ -112,10 +122,10 @@ fn threads_and_processes_made_in_a_domain_are_in_it() {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn domains_stack_and_only_grow() {
-    let mut engine = Engine::start().unwrap();
-    let outer = engine.load(&read_only()).unwrap();
-    let inner = engine.extend(&outer, [denies("no_get", GET)]).unwrap();
-    let other = engine.load(&Domain::prepended([denies("no_exec", EXEC)])).unwrap();
+    let mut engine = start("domains_stack_and_only_grow");
+    let outer = engine.load(&read_only(), Denials::Shared).unwrap();
+    let inner = engine.extend(&outer, [denies("no_get", GET)], Denials::Shared).unwrap();
+    let other = engine.load(&Domain::prepended([denies("no_exec", EXEC)]), Denials::Shared).unwrap();
     let path = Path::new("/dev/null");
     within(&engine, &outer, || {
         assert!(File::open(path).is_ok() && refused(&write_to(path)));
@@ -136,8 +146,8 @@ fn domains_stack_and_only_grow() {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn a_token_lets_one_thread_in_once() {
-    let mut engine = Engine::start().unwrap();
-    let domain = engine.load(&read_only()).unwrap();
+    let mut engine = start("a_token_lets_one_thread_in_once");
+    let domain = engine.load(&read_only(), Denials::Shared).unwrap();
     let token = engine.token(&domain).unwrap();
     let enter = move || landlock_kernel::enter(token).map_err(|error| error.to_string());
     assert_eq!(thread::spawn(enter).join().unwrap(), Ok(()));
@@ -150,17 +160,29 @@ fn a_token_lets_one_thread_in_once() {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn threads_that_are_gone_are_forgotten() {
-    let mut engine = Engine::start().unwrap();
-    let domain = engine.load(&read_only()).unwrap();
-    within(&engine, &domain, || {
-        assert_eq!(engine.threads().unwrap().get(&domain.number()), Some(&1));
-        thread::scope(|scope| {
-            let count = || engine.threads().unwrap().get(&domain.number()).copied();
-            assert_eq!(scope.spawn(count).join().unwrap(), Some(2));
+    let mut engine = start("threads_that_are_gone_are_forgotten");
+    let domain = engine.load(&read_only(), Denials::Shared).unwrap();
+    let barrier = &std::sync::Barrier::new(2);
+    // Counted from outside: a thread that may not write may not ask for what is pinned.
+    let meet = || (barrier.wait(), barrier.wait());
+    let count = || {
+        barrier.wait();
+        let threads = threads_in(&engine, &domain);
+        barrier.wait();
+        threads
+    };
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            within(&engine, &domain, || {
+                meet();
+                thread::scope(|scope| scope.spawn(meet).join().map(drop).unwrap());
+            });
         });
+        assert_eq!(count(), 1);
+        assert_eq!(count(), 2);
     });
     // The kernel frees tasks a while after they end.
-    while engine.threads().unwrap().contains_key(&domain.number()) {
+    while threads_in(&engine, &domain) != 0 {
         thread::sleep(std::time::Duration::from_millis(20));
     }
 }
@@ -168,9 +190,9 @@ fn threads_that_are_gone_are_forgotten() {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn denials_say_which_rule_and_instruction() {
-    let mut engine = Engine::start().unwrap();
+    let mut engine = start("denials_say_which_rule_and_instruction");
     let rules = [denies("older", WRITE), denies("newer", EXEC)];
-    let domain = engine.load(&Domain::prepended(rules)).unwrap();
+    let domain = engine.load(&Domain::prepended(rules), Denials::Shared).unwrap();
     let file = scratch("logged").join("file");
     fs::write(&file, "").unwrap();
     let ring = &mut engine.denials().unwrap();
@@ -181,7 +203,7 @@ fn denials_say_which_rule_and_instruction() {
     let mut records = Vec::new();
     let _ = ring.consume(|bytes| records.push(Record::parse(bytes).unwrap()));
     let first = records.first().expect("a record");
-    assert_eq!((first.domain, first.hook.name), (domain.number().into(), "inode_permission"));
+    assert_eq!((first.domain, first.hook.name), (domain.number(), "inode_permission"));
     assert_eq!((first.rule, first.insn, first.arg2), (0, Some(2), EXEC.into()));
     assert_eq!(first.instance.event, Event::Fs);
     let tgid = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
@@ -192,25 +214,25 @@ fn denials_say_which_rule_and_instruction() {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn only_hooks_at_which_a_domain_can_deny_are_attached() {
-    let mut engine = Engine::start().unwrap();
-    assert_eq!(engine.attached_hooks().collect::<Vec<_>>(), ["file_open"], "the canary's");
-    let domain = engine.load(&Domain::prepended([denies("no_exec", EXEC)])).unwrap();
+    let mut engine = start("only_hooks_at_which_a_domain_can_deny_are_attached");
+    assert_eq!(engine.attached_hooks().unwrap(), ["file_lock"], "the canary's");
+    let domain = engine.load(&Domain::prepended([denies("no_exec", EXEC)]), Denials::Shared).unwrap();
     let hooks: Vec<_> = domain.hooks().collect();
     assert_eq!(hooks, ["inode_permission", "file_permission", "mmap_file", "file_mprotect"]);
-    assert_eq!(engine.attached_hooks().count(), 5);
+    assert_eq!(engine.attached_hooks().unwrap().len(), 5);
     assert!(domain.lacking().is_empty());
 }
 
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn the_mode_decides_by_the_kind_of_file() {
-    let mut engine = Engine::start().unwrap();
+    let mut engine = start("the_mode_decides_by_the_kind_of_file");
     let only_devices = rule(
         ".rule only_devices\n.event FS\n.license \"GPL\"\n    r0 = *(u64 *)(r1 + 24)\n    r0 &= 2\n    \
          if r0 == 0 goto end\n    r1 = *(u64 *)(r1 + 16)\n    call handle_fs_get_mode\n    r0 &= 0xf000\n    \
          r0 ^= 0x2000\nend:\n    exit\n",
     );
-    let domain = engine.load(&Domain::prepended([only_devices])).unwrap();
+    let domain = engine.load(&Domain::prepended([only_devices]), Denials::Shared).unwrap();
     let folder = scratch("kinds");
     let file = folder.join("file");
     fs::write(&file, "").unwrap();
@@ -226,9 +248,9 @@ fn the_mode_decides_by_the_kind_of_file() {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn engines_side_by_side_bind_a_thread_both() {
-    let [mut first, mut second] = [(); 2].map(|()| Engine::start().unwrap());
-    let read_only = first.load(&read_only()).unwrap();
-    let no_get = second.load(&Domain::prepended([denies("no_get", GET)])).unwrap();
+    let [mut first, mut second] = ["first", "second"].map(start);
+    let read_only = first.load(&read_only(), Denials::Shared).unwrap();
+    let no_get = second.load(&Domain::prepended([denies("no_get", GET)]), Denials::Shared).unwrap();
     let strange = second.enter(&read_only).unwrap_err().to_string();
     assert!(strange.ends_with("loaded by another engine"), "{strange}");
     let path = Path::new("/dev/null");
@@ -269,10 +291,10 @@ impl Drop for Process {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn threads_trace_only_what_their_rules_bind_as_well() {
-    let mut engine = Engine::start().unwrap();
-    let outer = engine.load(&Domain::prepended([denies("outer", 32)])).unwrap();
-    let inner = engine.extend(&outer, [denies("inner", 32)]).unwrap();
-    let other = engine.load(&Domain::prepended([denies("outer", 32)])).unwrap();
+    let mut engine = start("threads_trace_only_what_their_rules_bind_as_well");
+    let outer = engine.load(&Domain::prepended([denies("outer", 32)]), Denials::Shared).unwrap();
+    let inner = engine.extend(&outer, [denies("inner", 32)], Denials::Shared).unwrap();
+    let other = engine.load(&Domain::prepended([denies("outer", 32)]), Denials::Own).unwrap();
     let nested = || {
         engine.enter(&outer).unwrap();
         engine.enter(&inner).unwrap();
@@ -301,8 +323,8 @@ fn threads_trace_only_what_their_rules_bind_as_well() {
 fn nothing_gets_through_however_many_threads_meet_at_a_hook() {
     const THREADS: usize = 6;
     const ATTEMPTS: usize = 1500;
-    let mut engine = Engine::start().unwrap();
-    let domain = engine.load(&read_only()).unwrap();
+    let mut engine = start("nothing_gets_through_however_many_threads_meet_at_a_hook");
+    let domain = engine.load(&read_only(), Denials::Shared).unwrap();
     let folder = scratch("hammered");
     let create = |name: String| File::create(folder.join(name));
     let inside = |thread: usize| {
@@ -339,6 +361,6 @@ mod unprivileged {
     #[test]
     #[ignore = "needs a user: cargo xtask guest-test"]
     fn a_user_cannot_start_an_engine() {
-        assert!(matches!(Engine::start(), Err(Error::Bpf(_) | Error::Unavailable(_))));
+        assert!(matches!(Engine::open(), Err(Error::Bpf(_) | Error::Unavailable(_))));
     }
 }

@@ -6,6 +6,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::Path;
 use std::thread;
 
 use landlock_compiler::abi::{Actions, Event};
@@ -13,7 +14,7 @@ use landlock_compiler::domain::Domain;
 use landlock_compiler::evaluate::{Current, Input};
 use landlock_compiler::file_type::FileType;
 use landlock_compiler::testing::rules;
-use landlock_kernel::{Engine, Loaded};
+use landlock_kernel::{Denials, Engine, Loaded};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use rustix::io::Errno;
@@ -137,7 +138,7 @@ fn mode(file: BorrowedFd<'_>) -> u32 {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn the_kernel_decides_as_the_evaluator_does() {
-    let mut engine = Engine::start().unwrap();
+    let mut engine = Engine::open_in(Path::new("/sys/fs/bpf/verdict")).unwrap();
     let mut runner = TestRunner::deterministic();
     let events = [Event::Fs, Event::FsFcntl].map(rules::rule_of);
     let [fs, fcntl] = events;
@@ -146,7 +147,8 @@ fn the_kernel_decides_as_the_evaluator_does() {
     let (mut denied, mut allowed) = (0, 0);
     for _ in 0..DOMAINS {
         let (actions, commands) = domains.new_tree(&mut runner).unwrap().current();
-        let loaded = engine.load(&Domain::prepended(actions.into_iter().chain(commands))).unwrap();
+        let loaded =
+            engine.load(&Domain::prepended(actions.into_iter().chain(commands)), Denials::Shared).unwrap();
         for (operation, mode, kernel, evaluator) in verdicts(&engine, &loaded, &files) {
             assert_eq!(kernel, evaluator, "{operation} of mode {mode:o} under {:#?}", loaded.domain());
             *(if kernel { &mut denied } else { &mut allowed }) += 1;

@@ -1,6 +1,9 @@
 ; ptrace_access_check and ptrace_traceme: a thread in a domain traces only threads in that domain and in
 ; those that extend it. So it goes for everything behind the same check: /proc/PID/mem, process_vm_readv,
 ; pidfd_getfd and so on. What is asked for does not matter, nor do capabilities.
+;
+; Domains are compared by slot and number together, and numbers are never given twice: what is left of a
+; domain that was collected cannot be taken for one that has its slot now.
 .rule boundary
     r8 = *(u64 *)(r1 + 0)               ; the other one
     call 158                            ; bpf_get_current_task_btf
@@ -13,7 +16,8 @@
     r2 += -8
     call 1                              ; bpf_map_lookup_elem
     if r0 == 0 goto allow
-    r9 = *(u32 *)(r0 + 0)               ; slot
+    r9 = *(u64 *)(r0 + 0)               ; domain
+    if r9 == 0 goto allow
     *(u64 *)(r10 - 8) = r7
     .insn 0x18, 1, 1, 0, {threads}
     .insn 0, 0, 0, 0, 0
@@ -21,14 +25,14 @@
     r2 += -8
     call 1                              ; bpf_map_lookup_elem
     if r0 == 0 goto deny
-    r1 = *(u32 *)(r0 + 0)
+    r1 = *(u64 *)(r0 + 0)
     if r1 == r9 goto allow
-    *(u32 *)(r10 - 16) = r9
-    *(u32 *)(r10 - 12) = r1
+    *(u64 *)(r10 - 24) = r9
+    *(u64 *)(r10 - 16) = r1
     .insn 0x18, 1, 1, 0, {lineage}
     .insn 0, 0, 0, 0, 0
     r2 = r10
-    r2 += -16
+    r2 += -24
     call 1                              ; bpf_map_lookup_elem
     if r0 == 0 goto deny
 allow:

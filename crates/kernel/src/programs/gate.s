@@ -3,6 +3,13 @@
 ; Tokens are used once. The thread must have no_new_privs or CAP_SYS_ADMIN in its user namespace, and be
 ; in the domain the new one extends. A token that is not known may be another engine's: 0 leaves it to
 ; others, in the end to the kernel, which does not know the option.
+;
+; Against the collector, which deletes a domain's tokens and then reads its count: the thread is counted
+; and noted FIRST, and the token deleted AFTER. So whoever finds its token still there was counted before
+; the collector looked; whoever does not was too late, or another thread was faster, and goes back to
+; where it was. Going back cannot fail: an entry is changed in place, and one without a domain (0, no
+; hooks) means the same as none. Nobody but this thread acts on its entry while it is in here, and
+; the boundary, which reads it, sees a domain the thread was in or is about to be in.
 .rule gate
     r6 = r1
     r1 = *(u64 *)(r6 + 0)               ; option
@@ -26,44 +33,96 @@ may:
     r2 += -8
     call 1                              ; bpf_map_lookup_elem
     if r0 == 0 goto other
-    r1 = *(u64 *)(r0 + 0)               ; slot
+    r1 = *(u64 *)(r0 + 0)               ; domain
     *(u64 *)(r10 - 32) = r1
     r1 = *(u64 *)(r0 + 8)               ; hooks
     *(u64 *)(r10 - 24) = r1
-    r8 = *(u64 *)(r0 + 16)              ; slot of the domain it extends, 0 for none
+    r8 = *(u64 *)(r0 + 16)              ; the domain it extends, 0 for none
     .insn 0x18, 1, 1, 0, {threads}
     .insn 0, 0, 0, 0, 0
     r2 = r10
     r2 += -16
     call 1                              ; bpf_map_lookup_elem
+    if r0 != 0 goto compare
+    if r8 != 0 goto elsewhere
     r1 = 0
-    if r0 == 0 goto compare
-    r1 = *(u64 *)(r0 + 0)
-compare:
-    if r1 != r8 goto elsewhere
-    .insn 0x18, 1, 1, 0, {tokens}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 3                              ; bpf_map_delete_elem
-    if r0 != 0 goto other               ; another thread was faster
+    *(u64 *)(r10 - 48) = r1
+    *(u64 *)(r10 - 40) = r1
     .insn 0x18, 1, 1, 0, {threads}
     .insn 0, 0, 0, 0, 0
     r2 = r10
     r2 += -16
     r3 = r10
-    r3 += -32
+    r3 += -48
     r4 = 0
     call 2                              ; bpf_map_update_elem
     if r0 != 0 goto full
+    .insn 0x18, 1, 1, 0, {threads}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -16
+    call 1                              ; bpf_map_lookup_elem
+    if r0 == 0 goto full
+compare:
+    r7 = r0                             ; the thread's entry
+    r1 = *(u64 *)(r7 + 0)
+    if r1 != r8 goto elsewhere
+    r1 = *(u64 *)(r7 + 8)
+    *(u64 *)(r10 - 40) = r1             ; hooks of the domain it leaves
+    r1 = *(u64 *)(r10 - 32)
+    r1 &= {slots}
+    *(u32 *)(r10 - 52) = r1
+    .insn 0x18, 1, 1, 0, {counts}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -52
+    call 1                              ; bpf_map_lookup_elem
+    if r0 == 0 goto full
+    r9 = r0
+    r1 = 1
+    lock *(u64 *)(r9 + 0) += r1
+    r1 = *(u64 *)(r10 - 24)
+    *(u64 *)(r7 + 8) = r1
+    r1 = *(u64 *)(r10 - 32)
+    *(u64 *)(r7 + 0) = r1
+    .insn 0x18, 1, 1, 0, {tokens}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -8
+    call 3                              ; bpf_map_delete_elem
+    if r0 != 0 goto back
+    if r8 == 0 goto in
+    r8 &= {slots}
+    *(u32 *)(r10 - 52) = r8
+    .insn 0x18, 1, 1, 0, {counts}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -52
+    call 1                              ; bpf_map_lookup_elem
+    if r0 == 0 goto in
+    r1 = -1
+    lock *(u64 *)(r0 + 0) += r1
+in:
     r0 = -{entered}
+    exit
+back:
+    r1 = *(u64 *)(r10 - 40)
+    *(u64 *)(r7 + 8) = r1
+    *(u64 *)(r7 + 0) = r8
+    r1 = -1
+    lock *(u64 *)(r9 + 0) += r1
+    if r8 != 0 goto other
+    .insn 0x18, 1, 1, 0, {threads}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -16
+    call 3                              ; bpf_map_delete_elem
+other:
+    r0 = 0
     exit
 elsewhere:
     r0 = -{estale}
     exit
 full:
     r0 = -{eagain}
-    exit
-other:
-    r0 = 0
     exit

@@ -1,5 +1,8 @@
 ; task_alloc: a new thread is in the domain of the one that makes it, before it runs. If that cannot be
 ; noted, there is no new thread.
+;
+; The child is counted before it is noted. While this runs the domain cannot be collected: the thread that
+; makes the child is in it. A fork that fails later on comes to task_free, which takes the child back.
 .rule inherit
     r6 = *(u64 *)(r1 + 0)               ; the new task
     call 158                            ; bpf_get_current_task_btf
@@ -10,10 +13,22 @@
     r2 += -8
     call 1                              ; bpf_map_lookup_elem
     if r0 == 0 goto free
-    r1 = *(u64 *)(r0 + 0)
+    r1 = *(u64 *)(r0 + 0)               ; domain
+    if r1 == 0 goto free
     *(u64 *)(r10 - 24) = r1
-    r1 = *(u64 *)(r0 + 8)
-    *(u64 *)(r10 - 16) = r1
+    r2 = *(u64 *)(r0 + 8)               ; hooks
+    *(u64 *)(r10 - 16) = r2
+    r1 &= {slots}
+    *(u32 *)(r10 - 28) = r1
+    .insn 0x18, 1, 1, 0, {counts}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -28
+    call 1                              ; bpf_map_lookup_elem
+    if r0 == 0 goto full
+    r7 = r0
+    r1 = 1
+    lock *(u64 *)(r7 + 0) += r1
     *(u64 *)(r10 - 8) = r6
     .insn 0x18, 1, 1, 0, {threads}
     .insn 0, 0, 0, 0, 0
@@ -24,6 +39,9 @@
     r4 = 0
     call 2                              ; bpf_map_update_elem
     if r0 == 0 goto free
+    r1 = -1
+    lock *(u64 *)(r7 + 0) += r1
+full:
     r0 = -{eagain}
     exit
 free:

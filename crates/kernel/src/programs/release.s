@@ -1,4 +1,9 @@
 ; task_free: a task that is no more is in no domain. The address may become another task's right after.
+;
+; The entry is emptied in place first, which cannot fail, and only then deleted, which can: some kernels
+; refuse it when this runs in an interrupt that came while the same CPU changed the map. An entry left
+; behind empty means the same as none, until its address is a task's again. The count goes down last, so
+; that a domain that counts nobody has no entry.
 .rule release
     r1 = *(u64 *)(r1 + 0)
     *(u64 *)(r10 - 8) = r1
@@ -6,6 +11,28 @@
     .insn 0, 0, 0, 0, 0
     r2 = r10
     r2 += -8
+    call 1                              ; bpf_map_lookup_elem
+    if r0 == 0 goto end
+    r6 = *(u64 *)(r0 + 0)               ; domain
+    r1 = 0
+    *(u64 *)(r0 + 0) = r1
+    *(u64 *)(r0 + 8) = r1
+    .insn 0x18, 1, 1, 0, {threads}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -8
     call 3                              ; bpf_map_delete_elem
+    if r6 == 0 goto end
+    r6 &= {slots}
+    *(u32 *)(r10 - 12) = r6
+    .insn 0x18, 1, 1, 0, {counts}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -12
+    call 1                              ; bpf_map_lookup_elem
+    if r0 == 0 goto end
+    r1 = -1
+    lock *(u64 *)(r0 + 0) += r1
+end:
     r0 = 0
     exit

@@ -13,7 +13,7 @@ use landlock::{
 };
 use landlock_compiler::domain::Domain;
 use landlock_compiler::rule::Rule;
-use landlock_kernel::{Engine, Loaded};
+use landlock_kernel::{Denials, Engine, Loaded};
 
 use super::rules;
 use super::table::Table;
@@ -61,11 +61,11 @@ pub fn run(options: &Options) -> Result<()> {
     table.runs(bench.count(&trampolines)?);
     drop(trampolines);
 
-    let mut engine = Engine::start()?;
+    let mut engine = Engine::open()?;
     let unconcerned = rules::with(rules::ioctl(0)?, 0, rules::ioctl)?;
-    engine.load(&unconcerned)?;
+    let _unconcerned = engine.load(&unconcerned, Denials::Shared)?;
     table.column("(a0) no domain, others cannot deny", bench.all(|_| Ok(()))?);
-    engine.load(&only_sample)?;
+    let _only_sample = engine.load(&only_sample, Denials::Shared)?;
     table.column("(a) no domain, others can", bench.all(|_| Ok(()))?);
     table.column("(b) sample rule", bench.within(&mut engine, 0, rules::lenient)?);
     table.column("(c) 16 rules", bench.within(&mut engine, 15, rules::lenient)?);
@@ -100,8 +100,8 @@ impl Bench {
         others: usize,
         other: fn(usize) -> Result<Rule>,
     ) -> Result<Vec<Samples>> {
-        let strict = engine.load(&rules::with(self.sample.clone(), others, other)?)?;
-        let lenient = engine.load(&rules::with(rules::lenient(0)?, others, other)?)?;
+        let strict = engine.load(&rules::with(self.sample.clone(), others, other)?, Denials::Shared)?;
+        let lenient = engine.load(&rules::with(rules::lenient(0)?, others, other)?, Denials::Shared)?;
         self.all(|operation| {
             enter(engine, if operation == WRITING { &lenient } else { &strict })?;
             let written = OpenOptions::new().write(true).open(&self.file);
@@ -153,7 +153,7 @@ fn entering(engine: &mut Engine) -> Result<()> {
     for number in 0..TIMES {
         let rules = rules::with(rules::lenient(100 + number)?, 0, rules::lenient)?;
         let start = Instant::now();
-        let domain = engine.load(&rules)?;
+        let domain = engine.load(&rules, Denials::Shared)?;
         let loaded = start.elapsed().as_secs_f64();
         let time = || {
             let start = Instant::now();

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is known of a published domain: pinned beside it, so that other processes and later ones know it.
+//!
+//! JSON in the elements of an array map, padded with blanks, closed to changes.
+
+use landlock_bpf::map::{Map, MapKind, MapSpec, Update};
+use landlock_bpf::pin::Folder;
+use landlock_compiler::domain::Domain;
+use landlock_compiler::hooks;
+use landlock_compiler::rule::Rule;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::state::SPEC;
+
+const NAME: &str = "about";
+/// Bytes of an element.
+const CHUNK: usize = 1024;
+
+/// A domain's identity: its number, which is never another's, and its slot, which others have before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    pub(crate) number: u64,
+    pub(crate) slot: u32,
+}
+
+impl Place {
+    /// Both in one word, as programs have it: in no domain is 0.
+    pub(crate) fn word(self) -> u64 {
+        self.number * u64::from(crate::programs::SLOTS) + u64::from(self.slot)
+    }
+}
+
+/// What makes a domain the same as another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Content {
+    /// The domains it extends, oldest first.
+    pub(crate) ancestors: Vec<Place>,
+    /// Newest first.
+    pub(crate) rules: Vec<RuleContent>,
+    /// The engine's own, for [`crate::canary`].
+    pub(crate) canary: bool,
+}
+
+/// A rule as far as it can make a difference.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct RuleContent {
+    pub(crate) name: String,
+    event: u32,
+    abilities: u64,
+    insns: Vec<u64>,
+}
+
+impl RuleContent {
+    fn of(rule: &Rule) -> RuleContent {
+        RuleContent {
+            name: rule.name().to_owned(),
+            event: rule.event() as u32,
+            abilities: rule.abilities().bits(),
+            insns: rule.insns().iter().map(|insn| u64::from_le_bytes(insn.encode())).collect(),
+        }
+    }
+}
+
+impl Content {
+    pub(crate) fn of(domain: &Domain, ancestors: Vec<Place>, canary: bool) -> Content {
+        Content { ancestors, rules: domain.rules().iter().map(RuleContent::of).collect(), canary }
+    }
+}
+
+/// All of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct About {
+    pub(crate) place: Place,
+    pub(crate) content: Content,
+    /// Its denials are its own, and so is the domain: it is not given to anybody else.
+    pub(crate) own: bool,
+    /// A bit for each hook it has programs for.
+    pub(crate) mask: u64,
+    /// Hooks at which it could deny and cannot on this kernel.
+    pub(crate) lacking: Vec<String>,
+}
+
+impl About {
+    /// Hooks it has programs for.
+    pub(crate) fn hooks(&self) -> impl Iterator<Item = &'static str> {
+        hooks_of(self.mask)
+    }
+
+    pub(crate) fn lacking(&self) -> Vec<&'static str> {
+        self.lacking.iter().filter_map(|name| hooks::by_name(name)).map(|hook| hook.name).collect()
+    }
+
+    pub(crate) fn write(&self, folder: &Folder) -> Result<()> {
+        let mut text = serde_json::to_vec(self).expect("plain data");
+        text.resize(text.len().next_multiple_of(CHUNK), b' ');
+        let chunks = text.chunks(CHUNK);
+        let max_entries = u32::try_from(chunks.len()).expect("rules are limited");
+        let value_size = u32::try_from(CHUNK).expect("a constant");
+        let map = Map::create(&MapSpec {
+            name: NAME,
+            kind: MapKind::Array,
+            key_size: 4,
+            value_size,
+            max_entries,
+            ..SPEC
+        })?;
+        for (index, chunk) in (0u32..).zip(chunks) {
+            map.update(&index.to_ne_bytes(), chunk, Update::Any)?;
+        }
+        map.freeze()?;
+        Ok(folder.pin(&map, NAME)?)
+    }
+
+    pub(crate) fn read(folder: &Folder) -> Result<About> {
+        let damaged = |why: String| Error::Damaged { folder: folder.path().to_owned(), why };
+        let map = Map::from_pin(folder, NAME)?;
+        if (map.info().kind, map.info().key_size) != (MapKind::Array, 4) {
+            return Err(damaged(format!("{NAME} is another map")));
+        }
+        let mut text = Vec::new();
+        for index in 0..map.info().max_entries {
+            text.extend(map.lookup(&index.to_ne_bytes())?.unwrap_or_default());
+        }
+        serde_json::from_slice(&text).map_err(|error| damaged(format!("{NAME}: {error}")))
+    }
+}
+
+/// The hooks of a mask.
+pub(crate) fn hooks_of(mask: u64) -> impl Iterator<Item = &'static str> {
+    let rows = hooks::TABLE.iter().enumerate();
+    rows.filter(move |(index, _)| mask & 1 << index != 0).map(|(_, hook)| hook.name)
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Changes of what is published: one process at a time, each step such that a process killed after it leaves
+//! something the next one understands.
+//!
+//! * `domains/<slot>` is a published domain: its programs are in the arrays of the attached hooks of its mask.
+//! * `domains/unpublished-<slot>` is one being made or unmade; who has the lock and finds one that is not its
+//!   own unmakes it.
+//! * A thread is in a domain only while it is published: tokens are made by who holds the domain's folder
+//!   locked, and the collector takes only what nobody holds, deletes its tokens, and then finds it counts no
+//!   thread. Whoever used a token before was counted before (`programs/gate.s`); children are counted while
+//!   the thread that makes them still is (`programs/inherit.s`). So a count of 0 stays 0.
+//! * A slot is given to a new domain only when it counts no thread. Numbers are never given twice, and
+//!   programs compare both.
+
+use std::thread::sleep;
+use std::time::Duration;
+
+use landlock_bpf::map::{Map, Update};
+use landlock_bpf::pin::Folder;
+
+use crate::about::{About, Content, Place};
+use crate::attached::{Attached, UNPUBLISHED};
+use crate::error::{Error, Result};
+use crate::lock::Lock;
+use crate::programs::SLOTS;
+use crate::state::{MAX_DOMAINS, MAX_TOKENS, Maps, damaged};
+
+pub(crate) const DOMAINS: &str = "domains";
+
+/// The kernel forgets threads a while after they end; so long is waited for that before the last engine leaves
+/// something behind.
+const PATIENCE: Duration = Duration::from_millis(100);
+const STEP: Duration = Duration::from_millis(2);
+
+/// The right to change what is published, as long as the lock on the folder of domains is kept.
+#[derive(Debug)]
+pub(crate) struct Change<'a> {
+    maps: &'a Maps,
+    pub(crate) hooks: Attached,
+    domains: &'a Folder,
+}
+
+impl Change<'_> {
+    /// `domains` is the exclusive lock on that folder of the format.
+    pub(crate) fn new<'a>(format: &Folder, maps: &'a Maps, domains: &'a Lock) -> Result<Change<'a>> {
+        let change = Change { maps, hooks: Attached::new(format)?, domains: domains.folder() };
+        change.sweep()?;
+        Ok(change)
+    }
+
+    /// Unmakes what is not published.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        for name in self.domains.names()? {
+            if let Some(slot) = name.strip_prefix(UNPUBLISHED).and_then(|slot| slot.parse().ok()) {
+                self.unmake(slot)?;
+            }
+        }
+        self.hooks.sweep()
+    }
+
+    /// The slots of what is published.
+    fn slots(&self) -> Result<Vec<u32>> {
+        let names = self.domains.names()?;
+        let mut slots: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        slots.sort_unstable();
+        Ok(slots)
+    }
+
+    /// What is published.
+    pub(crate) fn published(&self) -> Result<Vec<About>> {
+        let about = |slot: u32| About::read(&self.domains.folder(&slot.to_string())?);
+        self.slots()?.into_iter().map(about).collect()
+    }
+
+    /// The published domain with this content that is anybody's, and a hold on it.
+    pub(crate) fn find(&self, content: &Content) -> Result<Option<(About, Lock)>> {
+        let Some(about) = self.published()?.into_iter().find(|about| !about.own && about.content == *content)
+        else {
+            return Ok(None);
+        };
+        let hold = Lock::shared(self.domains.folder(&about.place.slot.to_string())?)?;
+        Ok(Some((about, hold)))
+    }
+
+    /// A place for a new domain, and the folder for its pins, held.
+    pub(crate) fn reserve(&self) -> Result<(Place, Lock)> {
+        let taken = self.slots()?;
+        let mut slots = (1..SLOTS).filter(|slot| taken.binary_search(slot).is_err());
+        let slot = loop {
+            let slot = slots.next().ok_or(Error::Full { what: "domains", limit: MAX_DOMAINS })?;
+            if self.threads(slot)? == 0 {
+                break slot;
+            }
+        };
+        let folder = self.domains.folder(&format!("{UNPUBLISHED}{slot}"))?;
+        let number = u64_of(&self.maps.last, 0)? + 1;
+        self.maps.last.update(&[0; 4], &number.to_ne_bytes(), Update::Any)?;
+        Ok((Place { number, slot }, Lock::shared(folder)?))
+    }
+
+    /// Publishes a domain, complete in the folder that was reserved.
+    pub(crate) fn publish(&self, slot: u32) -> Result<()> {
+        Ok(self.domains.rename(&format!("{UNPUBLISHED}{slot}"), self.domains, &slot.to_string())?)
+    }
+
+    /// How many threads are in the domain of a slot.
+    pub(crate) fn threads(&self, slot: u32) -> Result<u64> {
+        u64_of(&self.maps.counts, slot)
+    }
+
+    /// Unmakes the domains that nobody holds and no thread is in, but for the canary, and detaches the hooks that
+    /// no other needs.
+    pub(crate) fn collect(&self) -> Result<()> {
+        self.collect_slots(false)?;
+        self.detach()
+    }
+
+    /// The same, the canary included, with some patience; says whether nothing is left.
+    pub(crate) fn collect_all(&self) -> Result<bool> {
+        let mut waited = Duration::ZERO;
+        loop {
+            self.collect_slots(true)?;
+            let empty = self.slots()?.is_empty();
+            if empty || waited >= PATIENCE {
+                self.detach()?;
+                return Ok(empty);
+            }
+            sleep(STEP);
+            waited += STEP;
+        }
+    }
+
+    fn collect_slots(&self, canary: bool) -> Result<()> {
+        let mut unmade = false;
+        for slot in self.slots()? {
+            unmade |= self.collect_slot(slot, canary)?;
+        }
+        if unmade { self.forget_pairs() } else { Ok(()) }
+    }
+
+    fn collect_slot(&self, slot: u32, canary: bool) -> Result<bool> {
+        // Looked at first because it is cheap; what counts is the look after the tokens are deleted.
+        if self.threads(slot)? != 0 {
+            return Ok(false);
+        }
+        let name = slot.to_string();
+        let folder = self.domains.folder(&name)?;
+        if !canary && About::read(&folder)?.content.canary {
+            return Ok(false);
+        }
+        let Some(_nobody_holds_it) = Lock::try_exclusive(folder)? else { return Ok(false) };
+        self.delete_tokens(slot)?;
+        if self.threads(slot)? != 0 {
+            return Ok(false);
+        }
+        self.domains.rename(&name, self.domains, &format!("{UNPUBLISHED}{slot}"))?;
+        self.unmake(slot)?;
+        Ok(true)
+    }
+
+    fn delete_tokens(&self, slot: u32) -> Result<()> {
+        for (token, value) in self.maps.tokens.elements(MAX_TOKENS)? {
+            if slot_of(&value) == slot {
+                self.maps.tokens.delete(&token)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all there is of a domain that is not published.
+    fn unmake(&self, slot: u32) -> Result<()> {
+        for hook in self.hooks.names()? {
+            self.hooks.programs(hook)?.delete(&slot.to_ne_bytes())?;
+        }
+        let name = format!("{UNPUBLISHED}{slot}");
+        self.domains.folder(&name)?.clear()?;
+        Ok(self.domains.remove_folder(&name)?)
+    }
+
+    /// Deletes the pairs with a domain that is not published.
+    fn forget_pairs(&self) -> Result<()> {
+        let words: Vec<u64> = self.published()?.iter().map(|about| about.place.word()).collect();
+        for (pair, _) in self.maps.lineage.elements(4096)? {
+            let (tracer, tracee) = pair.split_at(8);
+            if ![tracer, tracee].iter().all(|word| words.contains(&word_of(word))) {
+                self.maps.lineage.delete(&pair)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Detaches the hooks for which no published domain has programs.
+    fn detach(&self) -> Result<()> {
+        let needed: Vec<_> = self.published()?.iter().flat_map(About::hooks).collect();
+        self.hooks
+            .names()?
+            .into_iter()
+            .filter(|hook| !needed.contains(hook))
+            .try_for_each(|hook| self.hooks.detach(hook))
+    }
+
+    /// Fails if a published domain lacks a hook it needs: somebody removed the pin.
+    pub(crate) fn check(&self) -> Result<()> {
+        let attached = self.hooks.names()?;
+        for about in self.published()? {
+            for hook in about.hooks() {
+                if !attached.contains(&hook) || !self.hooks.is_whole(hook)? {
+                    let why =
+                        format!("hook {hook}, which domain {} needs, is not attached", about.place.number);
+                    return Err(damaged(self.domains, why));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// An element of an array of u64.
+pub(crate) fn u64_of(map: &Map, index: u32) -> Result<u64> {
+    Ok(word_of(&map.lookup(&index.to_ne_bytes())?.unwrap_or_default()))
+}
+
+fn word_of(bytes: &[u8]) -> u64 {
+    bytes.first_chunk().map_or(0, |word| u64::from_ne_bytes(*word))
+}
+
+/// The slot in the first word of a token's value.
+fn slot_of(value: &[u8]) -> u32 {
+    u32::try_from(word_of(value) % u64::from(SLOTS)).unwrap_or(0)
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Making a domain: its programs are all in place, and what is known of it is pinned, before it is published,
+//! and it is published before the first token for it exists.
+
+use std::os::fd::{AsFd, AsRawFd};
+
+use landlock_bpf::map::{Map, Update};
+use landlock_bpf::pin::Folder;
+use landlock_compiler::domain::Domain;
+use landlock_compiler::emit::{self, MapSlot, Report};
+use landlock_compiler::hooks::Hook;
+use rustix::io::Errno;
+
+use crate::about::{About, Content, Place};
+use crate::change::Change;
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+use crate::loaded::{Denials, Loaded, bit};
+use crate::lock::Lock;
+use crate::state::{DENIALS, LOST, MAX_PAIRS, Maps, NAME_SIZE};
+
+/// A domain to load.
+pub(crate) struct Wanted<'a> {
+    pub(crate) domain: Domain,
+    pub(crate) content: Content,
+    /// For these hooks.
+    pub(crate) hooks: &'static [Hook],
+    pub(crate) denials: Denials,
+    pub(crate) kernel: &'a Kernel,
+    pub(crate) maps: &'a Maps,
+}
+
+impl Wanted<'_> {
+    /// Finds it among what is published, or makes it.
+    pub(crate) fn load(self, engine: u32, change: &Change<'_>) -> Result<Loaded> {
+        if self.denials == Denials::Shared
+            && let Some((about, hold)) = change.find(&self.content)?
+        {
+            return Ok(Loaded::new(engine, self.domain, &about, hold));
+        }
+        let made = self.make(change);
+        if made.is_err() {
+            // What is left half made; should it stay, the next one sweeps it.
+            let _ = change.sweep();
+        }
+        let (about, hold) = made?;
+        Ok(Loaded::new(engine, self.domain, &about, hold))
+    }
+
+    fn make(&self, change: &Change<'_>) -> Result<(About, Lock)> {
+        let (place, hold) = change.reserve()?;
+        self.note_ancestors(place)?;
+        self.note_names(place)?;
+        let own = self.own_maps(hold.folder())?;
+        let (denials, lost) = match &own {
+            Some((denials, lost)) => (denials, lost),
+            None => (&self.maps.denials, &self.maps.lost),
+        };
+        let (content, own) = (self.content.clone(), own.is_some());
+        let mut about = About { place, content, own, mask: 0, lacking: Vec::new() };
+        for hook in self.hooks {
+            self.load_hook(hook, change, [denials, lost], &mut about)?;
+        }
+        about.write(hold.folder())?;
+        change.publish(place.slot)?;
+        Ok((about, hold))
+    }
+
+    /// Who is in a domain it extends may trace who is in it.
+    fn note_ancestors(&self, place: Place) -> Result<()> {
+        for ancestor in &self.content.ancestors {
+            let pair = [ancestor.word(), place.word()].map(u64::to_ne_bytes).concat();
+            let noted = self.maps.lineage.update(&pair, &[1], Update::Any);
+            noted.map_err(|error| full_or(error, "pairs of domains that extend others", MAX_PAIRS))?;
+        }
+        Ok(())
+    }
+
+    /// The names outlive the domain, for whoever reads its denials afterwards.
+    fn note_names(&self, place: Place) -> Result<()> {
+        for (position, rule) in (0..).zip(self.domain.rules()) {
+            let mut name = rule.name().as_bytes().to_vec();
+            name.resize(NAME_SIZE as usize, 0);
+            self.maps.names.update(&name_key(place.number, position), &name, Update::Any)?;
+        }
+        Ok(())
+    }
+
+    fn own_maps(&self, folder: &Folder) -> Result<Option<(Map, Map)>> {
+        if self.denials == Denials::Shared {
+            return Ok(None);
+        }
+        let (denials, lost) = (Map::create(&DENIALS)?, Map::create(&LOST)?);
+        folder.pin(&denials, DENIALS.name)?;
+        folder.pin(&lost, LOST.name)?;
+        Ok(Some((denials, lost)))
+    }
+
+    fn load_hook(
+        &self,
+        hook: &'static Hook,
+        change: &Change<'_>,
+        [denials, lost]: [&Map; 2],
+        about: &mut About,
+    ) -> Result<()> {
+        let layout = self.kernel.layout()?;
+        if !layout.hooks.contains_key(hook.name) {
+            let known = hook.instances.iter().map(emit::known);
+            let lacks = known.into_iter().any(|known| self.domain.may_deny(&known));
+            about.lacking.extend(lacks.then(|| hook.name.to_owned()));
+            return Ok(());
+        }
+        let report = Report::Record { domain: about.place.number };
+        let Some(program) = emit::emit(hook, &self.domain, layout, report)? else { return Ok(()) };
+        let Some(array) = change.hooks.attach(self.kernel, &self.maps.threads, hook)? else {
+            about.lacking.push(hook.name.to_owned());
+            return Ok(());
+        };
+        let insns = program.insns(|slot| match slot {
+            MapSlot::Denials => denials.as_fd().as_raw_fd(),
+            MapSlot::Lost => lost.as_fd().as_raw_fd(),
+        });
+        let program =
+            self.kernel.target()?.load(hook.name, "domain", &insns).map_err(|error| match error {
+                Error::Bpf(error) => Error::Bug { hook: hook.name, error: Box::new(error) },
+                other => other,
+            })?;
+        array.set_program(about.place.slot, &program)?;
+        about.mask |= bit(hook);
+        Ok(())
+    }
+}
+
+/// The key of a rule's name.
+pub(crate) fn name_key(domain: u64, rule: u64) -> Vec<u8> {
+    [domain, rule].map(u64::to_ne_bytes).concat()
+}
+
+/// A map without a free place says so in its own way.
+pub(crate) fn full_or(error: landlock_bpf::Error, what: &'static str, limit: u32) -> Error {
+    match error.errno() {
+        Some(Errno::TOOBIG) => Error::Full { what, limit },
+        _ => error.into(),
+    }
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the engine leaves in a folder of a bpf file system, and how the next one takes it up.
+//!
+//! The folder is the database; a process only holds descriptors. Under the folder of the format:
+//!
+//! * the maps of [`Maps`] and the links of [`Always`]; the gate is attached and pinned last and
+//!   unpinned first, so that without it nobody is in a domain and nothing else counts;
+//! * `hooks/<hook>`, see [`crate::attached`]; `domains/<slot>`, see [`crate::change`];
+//! * `reader`, whose lock is that of the one who reads the denials.
+//!
+//! The folders themselves stay, so that a lock on one is a lock for everybody.
+
+use std::path::Path;
+
+use landlock_bpf::link::Link;
+use landlock_bpf::map::{Map, MapFlags, MapKind, MapSpec};
+use landlock_bpf::pin::Folder;
+use rustix::io::Errno;
+
+use crate::attached::HOOKS;
+use crate::change::{Change, DOMAINS};
+use crate::error::{Error, Result};
+use crate::kernel::Kernel;
+use crate::lock::Lock;
+use crate::programs::{Always, GATE, SLOTS};
+
+/// What the maps and programs mean. Whoever changes that counts on: other formats are other engines, side by
+/// side.
+const FORMAT: &str = "1";
+/// The folder with the lock of who reads the denials.
+pub(crate) const READER: &str = "reader";
+const FOLDERS: [&str; 3] = [DOMAINS, HOOKS, READER];
+
+/// Most threads in domains at a time; a further one is not made (EAGAIN).
+pub const MAX_THREADS: u32 = 1 << 16;
+/// Most domains at a time.
+pub const MAX_DOMAINS: u32 = SLOTS - 1;
+/// Most tokens not used yet.
+pub(crate) const MAX_TOKENS: u32 = 4096;
+/// Most pairs of a domain and one that extends it.
+pub(crate) const MAX_PAIRS: u32 = 1 << 16;
+/// Names of rules to remember, those of domains that are gone included.
+const MAX_NAMES: u32 = 1 << 13;
+/// Bytes of a rule's name that are remembered.
+pub(crate) const NAME_SIZE: u32 = 64;
+/// Bytes of a ring buffer of denials.
+const RING_SIZE: u32 = 1 << 20;
+
+pub(crate) const SPEC: MapSpec<'static> = MapSpec {
+    name: "",
+    kind: MapKind::Hash,
+    key_size: 8,
+    value_size: 16,
+    max_entries: MAX_THREADS,
+    flags: MapFlags::empty(),
+    types: None,
+    inner: None,
+};
+pub(crate) const DENIALS: MapSpec<'static> = MapSpec {
+    name: "denials",
+    kind: MapKind::RingBuf,
+    key_size: 0,
+    value_size: 0,
+    max_entries: RING_SIZE,
+    ..SPEC
+};
+pub(crate) const LOST: MapSpec<'static> =
+    MapSpec { name: "lost", kind: MapKind::Array, key_size: 4, value_size: 8, max_entries: 1, ..SPEC };
+
+/// The maps of the engine.
+#[derive(Debug)]
+pub(crate) struct Maps {
+    /// The only word on which domain a thread is in, and the hooks that domain has programs for: by the
+    /// address of the task, because a lookup takes no lock and so cannot fail in a task that has an entry.
+    pub(crate) threads: Map,
+    /// What lets a thread in, once: the domain, its hooks, the domain it extends, and when it was made.
+    pub(crate) tokens: Map,
+    /// Pairs of a domain and one that extends it.
+    pub(crate) lineage: Map,
+    /// How many threads are in the domain of a slot.
+    pub(crate) counts: Map,
+    pub(crate) denials: Map,
+    /// Denials that found no place.
+    pub(crate) lost: Map,
+    /// Names of rules, by the number of the domain and the position in it.
+    pub(crate) names: Map,
+    /// The last number given to a domain.
+    pub(crate) last: Map,
+}
+
+impl Maps {
+    fn each(mut get: impl FnMut(MapSpec<'static>) -> Result<Map>) -> Result<Maps> {
+        let counts = MapSpec { kind: MapKind::Array, key_size: 4, value_size: 8, max_entries: SLOTS, ..SPEC };
+        let names = MapSpec { kind: MapKind::LruHash, key_size: 16, value_size: NAME_SIZE, ..SPEC };
+        Ok(Maps {
+            threads: get(MapSpec { name: "threads", ..SPEC })?,
+            tokens: get(MapSpec { name: "tokens", value_size: 32, max_entries: MAX_TOKENS, ..SPEC })?,
+            lineage: get(MapSpec {
+                name: "lineage",
+                key_size: 16,
+                value_size: 1,
+                max_entries: MAX_PAIRS,
+                ..SPEC
+            })?,
+            counts: get(MapSpec { name: "counts", ..counts })?,
+            denials: get(DENIALS)?,
+            lost: get(LOST)?,
+            names: get(MapSpec { name: "names", max_entries: MAX_NAMES, ..names })?,
+            last: get(MapSpec { name: "last", max_entries: 1, ..counts })?,
+        })
+    }
+}
+
+/// One process's hold on the state.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// The folder of the format; shared by all who have it open.
+    user: Lock,
+    pub(crate) maps: Maps,
+}
+
+impl State {
+    /// Takes up what is there, or makes it.
+    pub(crate) fn open(folder: &Path, kernel: &Kernel) -> Result<State> {
+        let format = format_folder(folder)?;
+        let domains = Lock::exclusive(format.folder(DOMAINS)?)?;
+        let user = Lock::shared(format_folder(folder)?)?;
+        let maps = match adopt(&format, kernel, &domains) {
+            Ok(maps) => maps,
+            Err(why) if is_damage(&why) => {
+                wipe(&format, &why)?;
+                make(&format, kernel)?
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(State { user, maps })
+    }
+
+    /// Changes what is published.
+    pub(crate) fn change<T>(&self, change: impl FnOnce(&Change<'_>) -> Result<T>) -> Result<T> {
+        let domains = Lock::exclusive(self.format().folder(DOMAINS)?)?;
+        let gone = || Error::Gone { folder: self.format().path().to_owned() };
+        match Map::from_pin(self.format(), "threads") {
+            Ok(pinned) if pinned.info().id == self.id() => {
+                change(&Change::new(self.format(), &self.maps, &domains)?)
+            }
+            Err(error) if error.errno() != Some(Errno::NOENT) => Err(error.into()),
+            _ => Err(gone()),
+        }
+    }
+
+    /// Takes everything down if nobody else has it open and no thread is in a domain.
+    pub(crate) fn take_down_if_last(&self) -> Result<()> {
+        self.change(|change| match self.user.try_upgrade()? {
+            false => change.collect(),
+            true if change.collect_all()? => remove_pins(self.format()),
+            true => Ok(()),
+        })
+    }
+
+    /// Whether this process opened it, not one that forked it.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.user.is_ours()
+    }
+
+    pub(crate) fn format(&self) -> &Folder {
+        self.user.folder()
+    }
+
+    /// What tells one engine's state from another's.
+    pub(crate) fn id(&self) -> u32 {
+        self.maps.threads.info().id
+    }
+}
+
+/// The folder of the format, its parent made if it is not there.
+fn format_folder(path: &Path) -> Result<Folder> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str())) else {
+        return Err(Error::Open { folder: path.display().to_string() });
+    };
+    let folder = Folder::open(parent)?.folder(name)?;
+    let status = rustix::fs::fstat(&folder).map_err(|errno| Error::Unavailable(errno.to_string()))?;
+    let ours = status.st_uid == rustix::process::geteuid().as_raw() && status.st_mode & 0o077 == 0;
+    if !ours {
+        return Err(Error::Open { folder: folder.path().to_owned() });
+    }
+    Ok(folder.folder(FORMAT)?)
+}
+
+/// What is pinned, if all of it is; what nobody needs any more is collected.
+fn adopt(format: &Folder, kernel: &Kernel, domains: &Lock) -> Result<Maps> {
+    for always in Always::all(kernel.attachment) {
+        Link::from_pin(format, always.name)?.info()?;
+    }
+    let maps = Maps::each(|spec| {
+        let map = Map::from_pin(format, spec.name)?;
+        let found = map.info();
+        let sizes = [found.key_size, found.value_size, found.max_entries as usize];
+        let expected = [spec.key_size, spec.value_size, spec.max_entries].map(|size| size as usize);
+        match found.kind == spec.kind && sizes == expected {
+            true => Ok(map),
+            false => Err(damaged(format, format!("{} is another map", spec.name))),
+        }
+    })?;
+    let change = Change::new(format, &maps, domains)?;
+    change.check()?;
+    change.collect()?;
+    Ok(maps)
+}
+
+/// Whether something is missing, or is not what it should be; and not, say, memory.
+fn is_damage(error: &Error) -> bool {
+    match error {
+        Error::Damaged { .. } | Error::Bpf(landlock_bpf::Error::Kind { .. }) => true,
+        Error::Bpf(error) => error.errno() == Some(Errno::NOENT),
+        _ => false,
+    }
+}
+
+/// Makes maps and links. The gate is last: nobody enters before children inherit and the boundary stands.
+fn make(format: &Folder, kernel: &Kernel) -> Result<Maps> {
+    let maps = Maps::each(|spec| {
+        let map = Map::create(&spec)?;
+        format.pin(&map, spec.name)?;
+        Ok(map)
+    })?;
+    for always in Always::all(kernel.attachment) {
+        format.pin(always.attach(kernel.target()?, &maps)?, always.name)?;
+    }
+    Ok(maps)
+}
+
+/// Removes what a killed process left half made or half taken down, or somebody damaged; not if a thread
+/// could be in a domain.
+fn wipe(format: &Folder, why: &Error) -> Result<()> {
+    let living = match Map::from_pin(format, "counts") {
+        Ok(counts) => counts.elements(SLOTS)?.iter().any(|(_, count)| count.iter().any(|&byte| byte != 0)),
+        Err(_) => false,
+    };
+    match living {
+        true => Err(damaged(format, why.to_string())),
+        false => remove_pins(format),
+    }
+}
+
+/// Removes all that is pinned, the gate first.
+fn remove_pins(format: &Folder) -> Result<()> {
+    let mut names = format.names()?;
+    names.sort_by_key(|name| name != GATE);
+    for name in names {
+        match FOLDERS.contains(&name.as_str()) {
+            true => format.folder(&name)?.clear()?,
+            false => format.remove(&name)?,
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn damaged(folder: &Folder, why: String) -> Error {
+    Error::Damaged { folder: folder.path().to_owned(), why }
+}
