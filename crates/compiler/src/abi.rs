@@ -4,6 +4,7 @@
 //! They are what `<landlock/rule.h>` gives to rule authors; the two are compared by a test.
 
 use bitflags::bitflags;
+use serde::{Deserialize, Serialize};
 
 /// `BPF_PROG_TYPE_LANDLOCK_RULE`: the program type of a rule in v7's `bpf(2)` interface.
 pub const PROG_TYPE_LANDLOCK_RULE: u32 = 15;
@@ -130,7 +131,7 @@ pub mod helper {
 /// `union bpf_prog_subtype`, member `landlock_rule`: what a rule declares about itself.
 ///
 /// Raw: the verifier says whether the numbers are valid.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Subtype {
     /// Lowest ABI the rule needs.
     pub abi: u32,

@@ -21,6 +21,13 @@ impl Domain {
         Domain { rules }
     }
 
+    /// This domain with more rules before its own, prepended in the given order.
+    pub fn prepend(&self, rules: impl IntoIterator<Item = Rule>) -> Domain {
+        let mut prepended = Domain::prepended(rules);
+        prepended.rules.extend_from_slice(&self.rules);
+        prepended
+    }
+
     /// The rules, newest first.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

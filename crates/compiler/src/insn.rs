@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One eBPF instruction and its 8-byte encoding (little endian).
 
+use serde::{Deserialize, Serialize};
+
 /// `struct bpf_insn`. A 64-bit immediate load takes two in a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Insn {
     /// Opcode: class in the low three bits.
     pub code: u8,

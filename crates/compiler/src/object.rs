@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::abi::Subtype;
 use crate::insn::Insn;
@@ -12,7 +12,7 @@ use crate::insn::Insn;
 const MAX_SHOWN: usize = 120;
 
 /// Where an instruction comes from, when the object says so.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SourceLine {
     /// File name as the compiler recorded it.
     pub file: String,
@@ -44,7 +44,7 @@ impl fmt::Display for Printable<'_> {
 }
 
 /// One unverified program with its metadata. Anything may be wrong with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleObject {
     /// Name for messages and denials: the program's section or label.
     pub name: String,

@@ -31,6 +31,11 @@ impl Rule {
         Rule(Arc::new(Inner { object, event, abilities, ops, stack_used }))
     }
 
+    /// What it was before it was verified.
+    pub fn object(&self) -> &RuleObject {
+        &self.0.object
+    }
+
     /// Name for messages and denials.
     pub fn name(&self) -> &str {
         &self.0.object.name

@@ -27,6 +27,21 @@ pub enum Error {
     Partial,
 }
 
+impl Error {
+    /// What the kernel said; `EPERM` where it said nothing.
+    pub fn errno(&self) -> std::io::Error {
+        let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = cause {
+            let errno = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+            if let Some(errno) = errno {
+                return std::io::Error::from_raw_os_error(errno);
+            }
+            cause = error.source();
+        }
+        std::io::Error::from_raw_os_error(libc::EPERM)
+    }
+}
+
 /// A layer ready to be entered; making it may allocate and fail, entering it hardly.
 pub fn layer() -> Result<RulesetCreated, Error> {
     let refer: BitFlags<AccessFs> = AccessFs::Refer.into();

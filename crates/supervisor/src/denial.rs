@@ -107,6 +107,13 @@ impl Log {
         Log { sink: Some(Mutex::new(file)), format: Format::Text }
     }
 
+    /// The number of the file it is written to, and whether as sentences for people.
+    pub fn descriptor(&self) -> Option<(std::os::fd::RawFd, bool)> {
+        use std::os::fd::AsRawFd;
+        let sink = self.sink.as_ref()?.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Some((sink.as_raw_fd(), matches!(self.format, Format::Text)))
+    }
+
     /// Whether anybody reads it: describing an object costs system calls.
     pub fn is_kept(&self) -> bool {
         self.sink.is_some()

@@ -6,6 +6,8 @@
 //! kernel and a line in the log. Other architectures and x32 are notified (and refused); numbers the table does not know are
 //! reported as not implemented.
 
+mod stacking;
+
 use std::collections::HashMap;
 
 use landlock_compiler::abi::{Actions, Event, helper};
@@ -14,6 +16,8 @@ use landlock_compiler::op::{Callee, Op};
 use landlock_compiler::specialise::{Bits, Known, ObjectKnown};
 
 use crate::syscalls::{Carry, Case, Does, Half, LOOKUP, Possible, PossiblyAbout, Row, TABLE, Test, Types};
+
+pub use stacking::{Stacking, covers, plan_of_tree};
 
 /// `AUDIT_ARCH_X86_64`.
 pub const ARCH: u32 = 0xc000_003e;
@@ -43,8 +47,13 @@ impl PartialEq for Test {
 
 impl Eq for Test {}
 
-/// The plan for every row of the table, in the table's order.
+/// The plan for every row of the table, in the table's order: what the rules of `domain` need.
 pub fn plan(domain: &Domain) -> Vec<Plan> {
+    plan_for(Some(domain))
+}
+
+/// `None`: for whatever rules may come.
+fn plan_for(domain: Option<&Domain>) -> Vec<Plan> {
     let mut questions = Questions { domain, answers: HashMap::new() };
     let mut plans: Vec<Plan> = TABLE.iter().map(|row| questions.plan(row)).collect();
     couple_names(&mut plans);
@@ -54,7 +63,8 @@ pub fn plan(domain: &Domain) -> Vec<Plan> {
 }
 
 struct Questions<'a> {
-    domain: &'a Domain,
+    /// The rules; `None`: any, so that every question may be answered with no.
+    domain: Option<&'a Domain>,
     answers: HashMap<(Event, Bits, ObjectKnown), bool>,
 }
 
@@ -138,7 +148,7 @@ impl Questions<'_> {
     }
 
     fn answer(&mut self, event: Event, arg2: Bits, object: ObjectKnown) -> bool {
-        let domain = self.domain;
+        let Some(domain) = self.domain else { return true };
         *self.answers.entry((event, arg2, object)).or_insert_with(|| {
             let arch = Bits::exactly(ARCH.into());
             let syscall_nr = Bits { value: 0, unknown: u32::MAX.into() };
@@ -204,7 +214,9 @@ fn couple_descriptors(plans: &mut [Plan], questions: &mut Questions<'_>) {
         // These name a path, or give nothing by themselves.
         let not_of_a_descriptor = matches!(row.name, "execve" | "execveat" | "chdir" | "fchdir" | "shmat");
         for ask in cases.iter().flat_map(|case| case.asks).filter(|_| !not_of_a_descriptor) {
-            if !questions.may_deny(ask) || !object_matters(questions.domain, ask.about.event()) {
+            if !questions.may_deny(ask)
+                || !questions.domain.is_none_or(|domain| object_matters(domain, ask.about.event()))
+            {
                 continue;
             }
             // Files are written, and mapped to be written, only through a descriptor opened for writing.
@@ -257,13 +269,12 @@ fn couple_mappings(plans: &mut [Plan]) {
 
 /// Whether a rule can deny walking through a directory or following a link.
 pub fn walks_matter(domain: &Domain) -> bool {
-    let mut questions = Questions { domain, answers: HashMap::new() };
+    let mut questions = Questions { domain: Some(domain), answers: HashMap::new() };
     LOOKUP.iter().flat_map(|case| case.asks).any(|ask| questions.may_deny(ask))
 }
 
-/// The filter for `domain`, as the kernel takes it.
-pub fn compose(domain: &Domain) -> Vec<libc::sock_filter> {
-    let plans = plan(domain);
+/// The filter that follows the plan, as the kernel takes it.
+pub fn compose(plans: Vec<Plan>) -> Vec<libc::sock_filter> {
     let mut segments: Vec<(u32, Plan)> = vec![];
     let mut next = 0;
     for (row, plan) in TABLE.iter().zip(plans) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Asking the rules about pinned objects, and saying so when they refuse.
 
+mod logs;
+
 use landlock_compiler::abi::{Actions, Event};
 use landlock_compiler::domain::Domain;
 use landlock_compiler::evaluate::{Current, Input, Verdict};
@@ -11,6 +13,8 @@ use crate::denial::{Denial, Log, ObjectSeen, RuleSeen, Trace, escape, now};
 use crate::filter;
 use crate::object::Object;
 use crate::request::Request;
+
+pub use logs::Logs;
 
 /// One question: the hook it belongs to, and what `arg2` holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +70,7 @@ pub const fn actions(hook: &'static str, actions: Actions) -> Ask {
     Ask { hook, about: About::Actions(actions) }
 }
 
-/// The rules in force and the log of their refusals.
+/// The rules in force on a thread and the logs of their refusals.
 #[derive(Debug)]
 pub struct Judge {
     /// The rules.
@@ -74,13 +78,21 @@ pub struct Judge {
     /// Whether a rule can deny walking through a directory or following a link.
     pub walks_matter: bool,
     /// Where refusals are written.
-    pub log: Log,
+    pub logs: Logs,
+    /// The number of the domain: see [`crate::stack`].
+    pub number: u32,
 }
 
 impl Judge {
-    /// A judge over `domain` that writes its refusals to `log`.
+    /// A judge over the outermost domain, that writes its refusals to `log`.
     pub fn new(domain: Domain, log: Log) -> Judge {
-        Judge { walks_matter: filter::walks_matter(&domain), domain, log }
+        Judge { walks_matter: filter::walks_matter(&domain), domain, logs: Logs::of(log), number: 0 }
+    }
+
+    /// A judge over a domain inside this one, that also writes to `log`, if there is one.
+    pub fn inside(&self, domain: Domain, log: Option<Log>, number: u32) -> Judge {
+        let logs = log.map_or_else(|| self.logs.clone(), |log| self.logs.and(log));
+        Judge { walks_matter: filter::walks_matter(&domain), domain, logs, number }
     }
 
     /// Whether the rules allow `ask` about an object of this mode (`None`: a name without an object) now.
@@ -98,10 +110,10 @@ impl Judge {
 
     /// What a debug rule traces goes to the log.
     fn trace(&self, request: &Request<'_>, text: &str) {
-        if self.log.is_kept() {
+        if self.logs.are_kept() {
             let comm = request.comm().map_or_else(|| "?".to_owned(), |comm| escape(&comm));
             let text = escape(text.trim_end().as_bytes());
-            self.log.write(&Trace { time: now(), pid: request.notification.tid, comm, trace: text });
+            self.logs.write(&Trace { time: now(), pid: request.notification.tid, comm, trace: text });
         }
     }
 
@@ -213,8 +225,8 @@ impl Judge {
         by: Option<(usize, usize)>,
         reason: Option<&'static str>,
     ) -> Result<T, Errno> {
-        if self.log.is_kept() {
-            self.log.write(&Denial {
+        if self.logs.are_kept() {
+            self.logs.write(&Denial {
                 time: now(),
                 pid: request.notification.tid,
                 comm: request.comm().map_or_else(|| "?".to_owned(), |comm| escape(&comm)),

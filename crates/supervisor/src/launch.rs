@@ -12,6 +12,7 @@
 //! of it ever runs unconfined.
 
 mod handshake;
+mod nested;
 mod reap;
 mod supervise;
 
@@ -28,7 +29,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::denial::Log;
+use crate::filter::Stacking;
 use crate::judge::Judge;
+use crate::stack::{self, Domains};
 use crate::sys::{self, Forked};
 
 /// How a confined command ended.
@@ -80,13 +83,25 @@ enum Report {
 /// Runs `command` with the rules of `domain` in force and waits for it. The calling process must have one thread.
 ///
 /// no_new_privs is set for the command. Denials go to `log`, also those of processes that outlive the command.
+///
+/// In a sandbox of ours, the rules are prepended to those in force, and the supervisor there is keeps them; `log` then
+/// ends with the command.
 pub fn run(domain: Domain, log: Log, command: Command) -> Result<Ended, Error> {
+    run_stacking(domain, log, command, Stacking::Covered)
+}
+
+/// [`run`], with a choice of the rules that sandboxes inside may have. An inner one has no choice any more.
+pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacking) -> Result<Ended, Error> {
+    if stack::is_offered() {
+        return nested::run(&domain, &log, command);
+    }
     let (ours, theirs) = UnixStream::pair().map_err(step("cannot make a socket pair"))?;
     let mask = sys::block_signals().map_err(step("cannot block signals"))?;
     match sys::fork().map_err(step("cannot start the supervisor"))? {
         Forked::Child => {
             drop(ours);
-            std::process::exit(supervise::run(Judge::new(domain, log), command, mask, theirs))
+            let domains = Domains::new(Judge::new(domain, log), stacking);
+            std::process::exit(supervise::run(domains, command, mask, theirs))
         }
         Forked::Parent(_) => {
             drop((theirs, domain, log, command));

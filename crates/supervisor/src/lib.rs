@@ -28,8 +28,10 @@ pub mod probe;
 mod proc;
 mod request;
 mod serve;
+mod stack;
 mod sys;
 mod syscalls;
 mod walk;
 
-pub use launch::{Ended, Error, run};
+pub use filter::Stacking;
+pub use launch::{Ended, Error, run, run_stacking};

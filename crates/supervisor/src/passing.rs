@@ -18,7 +18,7 @@
 use std::collections::HashSet;
 use std::ffi::CStr;
 use std::os::fd::BorrowedFd;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use landlock_compiler::abi::Actions;
@@ -27,7 +27,7 @@ use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::filter;
-use crate::judge::{About, Ask};
+use crate::judge::{About, Ask, Judge};
 use crate::request::{Answer, Reply, Request, Status};
 
 /// What may be in the tables of descriptors, and who may be about to use them.
@@ -72,10 +72,12 @@ impl Entered {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Pass {
     tid: u32,
     ask: Ask,
+    /// The rules in force on the thread.
+    judge: Arc<Judge>,
     /// Processor time the thread had used when it was let go.
     ran: u64,
 }
@@ -96,7 +98,7 @@ const MADE_UNSEEN: [u32; 7] = [
 pub fn on_descriptor(request: &Request<'_>, number: u32, asks: &[Ask]) -> Answer {
     let object = request.object(number)?;
     for &ask in asks {
-        request.shared.judge.ask(request, ask, &object)?;
+        request.judge.ask(request, ask, &object)?;
     }
     match held(request, asks)? {
         Held::ForAll => Ok(Reply::Continue),
@@ -112,7 +114,7 @@ pub fn all_could(request: &Request<'_>, ask: Ask) -> Result<(), Errno> {
 /// Refuses because of what another thread could do.
 pub fn refuse_race<T>(request: &Request<'_>, ask: Ask) -> Result<T, Errno> {
     let reason = "other threads could put a file there for which it is denied";
-    request.shared.judge.refuse_because(request, ask, reason)
+    request.judge.refuse_because(request, ask, reason)
 }
 
 /// How far an allowing verdict on one file of the caller's reaches.
@@ -126,7 +128,7 @@ pub enum Held {
 
 /// Whether what was allowed for one file holds for whatever its number means when the kernel looks.
 pub fn held(request: &Request<'_>, asks: &[Ask]) -> Result<Held, Errno> {
-    let matters = |ask: &&Ask| filter::object_matters(&request.shared.judge.domain, ask.about.event());
+    let matters = |ask: &&Ask| filter::object_matters(&request.judge.domain, ask.about.event());
     if !asks.iter().any(|ask| matters(&ask)) || has_own_descriptors(request)? {
         return Ok(Held::ForAll);
     }
@@ -162,7 +164,7 @@ pub fn has_own_descriptors(request: &Request<'_>) -> Result<bool, Errno> {
 }
 
 fn holds_for_all(request: &Request<'_>, ask: Ask) -> Result<bool, Errno> {
-    let allowed = |mode| request.shared.judge.verdict(request, ask, Some(mode)) == Verdict::Allow;
+    let allowed = |mode| request.judge.verdict(request, ask, Some(mode)) == Verdict::Allow;
     let harmless = |file: Entered| !file.is_open_for(ask) || allowed(file.mode);
     Ok(MADE_UNSEEN.into_iter().all(allowed)
         && request.shared.passing.entered().iter().copied().all(harmless)
@@ -220,7 +222,7 @@ impl Passing {
         let mut passes = self.lock();
         // The same thread is here again, so whatever it was let go on with is over.
         passes.retain(|pass| pass.tid != tid || pass.ran == ran);
-        passes.push(Pass { tid, ask, ran });
+        passes.push(Pass { tid, ask, judge: Arc::clone(&request.judge), ran });
         Ok(())
     }
 
@@ -243,13 +245,12 @@ impl Passing {
                 return Ok(());
             }
             passes.retain(|pass| !has_passed(pass));
-            let denied =
-                |pass: &Pass| request.shared.judge.verdict(request, pass.ask, Some(mode)) != Verdict::Allow;
-            let Some(blocking) = passes.iter().copied().find(denied) else { return Ok(()) };
+            let denied = |pass: &Pass| pass.judge.verdict(request, pass.ask, Some(mode)) != Verdict::Allow;
+            let Some(blocking) = passes.iter().find(|pass| denied(pass)).cloned() else { return Ok(()) };
             drop(passes);
             if since.elapsed() > PATIENCE {
                 let reason = "another thread is in the middle of a syscall this file is denied to";
-                return request.shared.judge.refuse_because(request, blocking.ask, reason);
+                return request.judge.refuse_because(request, blocking.ask, reason);
             }
             std::thread::sleep(Duration::from_micros(200));
         }

@@ -5,7 +5,8 @@
 //! us, so whatever leads to an entry of ours, or of our reaper, is refused here; entries of others outside
 //! the tree are refused by the kernel itself, because we are inside the ptrace boundary.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use rustix::fs::{CWD, Mode, OFlags};
@@ -25,13 +26,17 @@ pub fn is_proc(object: &Object) -> bool {
     anonymous && rustix::fs::fstatfs(object).is_ok_and(|statfs| statfs.f_type == PROC_SUPER_MAGIC)
 }
 
-/// `EACCES` if the object is an entry of ours or the reaper's, or of a process on a proc file system that numbers processes
-/// in a way we do not know.
-pub fn guard(object: &Object) -> Result<(), Errno> {
+/// `EACCES` if the object is an entry of ours or the reaper's, of a process on a proc file system that numbers processes
+/// in a way we do not know, or of one that the caller may not look into.
+pub fn guard(request: &Request<'_>, object: &Object) -> Result<(), Errno> {
     if !is_proc(object) || object.stat().st_ino == ROOT_INODE {
         return Ok(());
     }
-    let path = object.path().ok_or(Errno::ACCESS)?;
+    guard_entry(request, object, &object.path().ok_or(Errno::ACCESS)?)
+}
+
+/// [`guard`] for what has this path, on the proc file system of `object`.
+fn guard_entry(request: &Request<'_>, object: &Object, path: &Path) -> Result<(), Errno> {
     let parts: Vec<&str> = path.iter().map(|part| part.to_str().unwrap_or("")).collect();
     let number = |index: usize| parts.get(index).and_then(|part| part.parse::<u32>().ok());
     if own_proc()?.stat().st_dev != object.stat().st_dev {
@@ -40,7 +45,41 @@ pub fn guard(object: &Object) -> Result<(), Errno> {
     }
     let thread = parts.get(3).filter(|part| **part == "task").and_then(|_| number(4));
     let forbidden = number(2).is_some_and(ours) || thread.is_some_and(ours) || !path.starts_with("/proc");
-    if forbidden { Err(Errno::ACCESS) } else { Ok(()) }
+    if forbidden { Err(Errno::ACCESS) } else { stays_inside(request, number(2), &parts) }
+}
+
+/// What the kernel shows of a process to those that may not trace it.
+const PUBLIC: [&str; 16] = [
+    "cgroup",
+    "cmdline",
+    "comm",
+    "gid_map",
+    "limits",
+    "mountinfo",
+    "mounts",
+    "net",
+    "oom_score",
+    "oom_score_adj",
+    "sched",
+    "schedstat",
+    "stat",
+    "statm",
+    "status",
+    "uid_map",
+];
+
+/// The kernel checks our right to look into a process, which for a caller in a nested domain is more than its own:
+/// it may look only into those that have all of its rules.
+fn stays_inside(request: &Request<'_>, process: Option<u32>, parts: &[&str]) -> Result<(), Errno> {
+    let entry = if parts.get(3) == Some(&"task") { parts.get(5) } else { parts.get(3) };
+    let (Some(process), Some(entry)) = (process, entry) else { return Ok(()) };
+    if request.judge.number == 0 || PUBLIC.contains(entry) {
+        return Ok(());
+    }
+    let group = |status: Status| status.number("Tgid:");
+    let its_own = group(Status::of(format!("/proc/{process}/status"))?) == group(request.status()?);
+    let inside = its_own || request.shared.domains.all_extend(process, request.judge.number)?;
+    if inside { Ok(()) } else { Err(Errno::ACCESS) }
 }
 
 /// Whether the number is a thread of ours, or the reaper, which is our only child.
@@ -67,11 +106,13 @@ pub enum Link {
 
 /// Reads link `name` in `parent`, on a proc file system, as the caller would.
 pub fn link(request: &Request<'_>, parent: &Object, name: &CStr) -> Result<Link, Errno> {
-    guard(parent)?;
+    guard(request, parent)?;
     if parent.stat().st_ino != ROOT_INODE {
+        let path = parent.path().ok_or(Errno::ACCESS)?.join(OsStr::from_bytes(name.to_bytes()));
+        guard_entry(request, parent, &path)?;
         let jumped = rustix::fs::openat(parent, name, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
         let object = Object::pin(jumped)?;
-        guard(&object)?;
+        guard(request, &object)?;
         return Ok(Link::Jump(object));
     }
     if parent.stat().st_dev != own_proc()?.stat().st_dev {

@@ -10,12 +10,14 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use landlock_compiler::evaluate::Current;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::interruptible::Blocked;
+use crate::judge::Judge;
 use crate::object::{Object, errno};
 use crate::serve::Shared;
 use crate::sys::{self, FileIds, Notification};
@@ -52,6 +54,8 @@ pub struct Request<'a> {
     pub name: &'static str,
     /// What all requests of this supervisor share.
     pub shared: &'a Shared,
+    /// The rules in force on the caller.
+    pub judge: Arc<Judge>,
     /// The syscall is over, but we hold the caller in a stop, so that its id cannot have passed on either.
     pub held: bool,
 }

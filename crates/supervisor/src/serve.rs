@@ -14,9 +14,10 @@ use rustix::io::Errno;
 
 use crate::filter::ARCH;
 use crate::interruptible::Watch;
-use crate::judge::{Judge, actions};
+use crate::judge::actions;
 use crate::passing::Passing;
 use crate::request::{Answer, Reply, Request};
+use crate::stack::Domains;
 use crate::sys::{self, FileIds, Injected, Notification};
 use crate::syscalls::{Carry, Does, row};
 
@@ -25,8 +26,8 @@ use crate::syscalls::{Carry, Does, row};
 pub struct Shared {
     /// Where notifications come from.
     pub listener: OwnedFd,
-    /// The rules and the log.
-    pub judge: Judge,
+    /// The rules in force, and on whom.
+    pub domains: Domains,
     /// Threads that block for a caller.
     pub watch: Watch,
     /// Our own identity for file access, and the capabilities we may use.
@@ -49,10 +50,10 @@ const SPARE: usize = 2;
 
 impl Shared {
     /// For a fresh listener; nobody in the tree differs from us yet.
-    pub fn new(listener: OwnedFd, judge: Judge, ids: (FileIds, u64)) -> Shared {
+    pub fn new(listener: OwnedFd, domains: Domains, ids: (FileIds, u64)) -> Shared {
         Shared {
             listener,
-            judge,
+            domains,
             watch: Watch::default(),
             ids,
             elsewhere: AtomicBool::new(false),
@@ -171,11 +172,25 @@ impl Drop for Refusal<'_> {
 fn decide(shared: &Shared, notification: Notification) -> Answer {
     let known = if notification.arch == ARCH { row(notification.nr.cast_unsigned()) } else { None };
     let name = known.map_or("?", |row| row.name);
-    let request = Request { notification, name, shared, held: false };
+    let judge = shared.domains.of(notification.tid);
+    let unknown = judge.as_ref().err().copied();
+    let judge = judge.unwrap_or_else(|_| Arc::clone(shared.domains.outermost()));
+    let request = Request { notification, name, shared, judge, held: false };
+    // Else the domain is that of whoever has its number by now.
+    request.still_waiting()?;
     let nothing = actions("-", Actions::empty());
+    if unknown.is_some() {
+        return request.judge.refuse_because(
+            &request,
+            nothing,
+            "which rules are in force here cannot be told",
+        );
+    }
     let answer = match known.map(|row| &row.does) {
-        None => shared.judge.refuse_because(&request, nothing, "syscalls of another architecture are closed"),
-        Some(Does::Closed(reason)) => shared.judge.refuse_because(&request, nothing, reason),
+        None => {
+            request.judge.refuse_because(&request, nothing, "syscalls of another architecture are closed")
+        }
+        Some(Does::Closed(reason)) => request.judge.refuse_because(&request, nothing, reason),
         Some(Does::Nothing) => Ok(Reply::Continue),
         Some(Does::Missing) => Err(Errno::NOSYS),
         Some(Does::Announces(_, handler) | Does::Renames(_, handler)) => handler(&request),

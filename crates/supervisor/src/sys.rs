@@ -36,12 +36,12 @@ pub use notify::{
     wake_on_same_cpu,
 };
 pub use process::{
-    Child, Forked, become_subreaper, become_undumpable, before_exec, exit, fork, pidfd_of_thread, session,
-    share_files, wait_child,
+    Child, Forked, become_subreaper, become_undumpable, before_exec, exit, fork, personality,
+    pidfd_of_thread, prctl, session, share_files, wait_child,
 };
 pub use signals::{
-    Signal, accept_interrupt, block_signals, interrupt, prepare_interrupt, set_signal_mask, signal_fd,
-    signal_thread, take_signal,
+    Signal, accept_interrupt, await_signal, block_signals, interrupt, prepare_interrupt, set_signal_mask,
+    signal_fd, signal_thread, take_signal,
 };
 pub use socket::{
     CONTROL_HEADER, Control, Outgoing, Room, bind, connect, first_control, receive_message, send_message,

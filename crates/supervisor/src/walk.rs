@@ -171,7 +171,7 @@ impl<'a> Walk<'a> {
 
     /// Whether the kernel's own walk asks nothing that a rule could refuse, and sees what the caller sees.
     fn is_plain(&self) -> bool {
-        !self.request.shared.identity_may_differ() && !self.request.shared.judge.walks_matter
+        !self.request.shared.identity_may_differ() && !self.request.judge.walks_matter
     }
 
     /// One call of the kernel; `None` where the walk needs our own steps (magic links, `/proc`).
@@ -262,7 +262,7 @@ impl<'a> Steps<'a> {
             Start::At(start) => start.try_clone()?,
         };
         // The kernel let the caller pin this, or be there.
-        proc::guard(&current)?;
+        proc::guard(request, &current)?;
         Ok(Steps { request, root, current, rest: walk.path.to_bytes().to_vec(), links: 0 })
     }
 
@@ -272,7 +272,7 @@ impl<'a> Steps<'a> {
                 return Ok(End::Object(self.current));
             };
             let is_last = self.rest.is_empty();
-            self.request.shared.judge.ask(
+            self.request.judge.ask(
                 self.request,
                 actions("inode_permission", Actions::EXEC),
                 &self.current,
@@ -298,11 +298,11 @@ impl<'a> Steps<'a> {
                 continue;
             }
             if is_last && aim == Aim::Entry {
-                next.as_ref().map_or(Ok(()), proc::guard)?;
+                next.as_ref().map_or(Ok(()), |next| proc::guard(self.request, next))?;
                 return Ok(End::Entry(Entry { parent: self.current, name, object: next, slash }));
             }
             self.current = next.ok_or(Errno::NOENT)?;
-            proc::guard(&self.current)?;
+            proc::guard(self.request, &self.current)?;
             if slash && !self.current.is_directory() {
                 return Err(Errno::NOTDIR);
             }
@@ -335,7 +335,7 @@ impl<'a> Steps<'a> {
         if self.links > MAX_LINKS {
             return Err(Errno::LOOP);
         }
-        self.request.shared.judge.ask(self.request, actions("inode_follow_link", Actions::READ), link)?;
+        self.request.judge.ask(self.request, actions("inode_follow_link", Actions::READ), link)?;
         may_follow(self.request, &self.current, link)?;
         let target = if proc::is_proc(link) {
             match proc::link(self.request, &self.current, name)? {

@@ -27,7 +27,7 @@ fn named(request: &Request<'_>, dirfd: u32, path: u64, flags: u32) -> Result<Obj
 
 /// Asks whether attributes of `object` may change, then changes them with `act`, given a path to it.
 fn change(request: &Request<'_>, object: &Object, act: impl FnOnce(String) -> Result<(), Errno>) -> Answer {
-    request.shared.judge.ask(request, actions("inode_setattr", Actions::WRITE), object)?;
+    request.judge.ask(request, actions("inode_setattr", Actions::WRITE), object)?;
     request.as_caller(|| act(object.proc_path()))?;
     DONE
 }
@@ -185,7 +185,7 @@ pub fn truncate(request: &Request<'_>) -> Answer {
         libc::S_IFDIR => return Err(Errno::ISDIR),
         _ => return Err(Errno::INVAL),
     }
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     request.as_caller(|| {
         let access = rustix::fs::Access::WRITE_OK;
         rustix::fs::accessat(CWD, object.proc_path(), access, AtFlags::EACCESS)
@@ -209,7 +209,7 @@ pub fn ftruncate(request: &Request<'_>) -> Answer {
     if object.file_type() != libc::S_IFREG || reads {
         return Err(Errno::INVAL);
     }
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     judge.ask(request, actions("file_truncate", Actions::WRITE), &object)?;
     judge.ask(request, actions("inode_setattr", Actions::WRITE), &object)?;
     request.as_caller(|| request.blocking(|| rustix::fs::ftruncate(&object, length.cast_unsigned())))?;
@@ -225,7 +225,7 @@ fn length(request: &Request<'_>) -> Result<i64, Errno> {
 pub fn file_getattr(request: &Request<'_>) -> Answer {
     let size = attributes_size(request)?;
     let object = flagged(request)?;
-    request.shared.judge.ask(request, actions("inode_file_getattr", Actions::READ), &object)?;
+    request.judge.ask(request, actions("inode_file_getattr", Actions::READ), &object)?;
     let path = path_of(&object)?;
     let known = request.as_caller(|| sys::file_attributes(&path, size).map_err(errno))?;
     request.write(request.arg(2), &known)?;
@@ -237,7 +237,7 @@ pub fn file_setattr(request: &Request<'_>) -> Answer {
     let size = attributes_size(request)?;
     let wanted = request.bytes(request.arg(2), size)?;
     let object = flagged(request)?;
-    request.shared.judge.ask(request, actions("inode_file_setattr", Actions::WRITE), &object)?;
+    request.judge.ask(request, actions("inode_file_setattr", Actions::WRITE), &object)?;
     let path = path_of(&object)?;
     request.as_caller(|| sys::set_file_attributes(&path, &wanted).map_err(errno))?;
     DONE

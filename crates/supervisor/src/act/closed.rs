@@ -4,11 +4,11 @@
 
 use landlock_compiler::abi::Actions;
 
-use crate::judge::actions;
+use crate::judge::{Ask, Judge, actions};
 use crate::request::{Answer, Request};
 
 fn refuse(request: &Request<'_>, hook: &'static str, wanted: Actions, reason: &'static str) -> Answer {
-    request.shared.judge.refuse_because(request, actions(hook, wanted), reason)
+    request.judge.refuse_because(request, actions(hook, wanted), reason)
 }
 
 macro_rules! closed {
@@ -42,4 +42,16 @@ closed! {
     message_queue: "inode_permission", WRITE, "message queues are not supported under a rule that can deny an open";
     /// bpf(BPF_OBJ_PIN), bpf(BPF_OBJ_GET).
     bpf: "inode_permission", WRITE, "pinned BPF objects are opened by the kernel itself";
+}
+
+/// Whether a persona would make mappings executable that a rule of the domain might deny to execute.
+pub fn makes_readable_executable(judge: &Judge, persona: u32) -> bool {
+    const READ_IMPLIES_EXEC: u32 = 0x0040_0000;
+    const READ_EXEC: Actions = Actions::READ.union(Actions::EXEC);
+    const MAPPINGS: [Ask; 3] = [
+        actions("mmap_file", READ_EXEC),
+        actions("mmap_file", Actions::EXEC),
+        actions("file_mprotect", READ_EXEC),
+    ];
+    persona & READ_IMPLIES_EXEC != 0 && MAPPINGS.iter().any(|ask| judge.may_deny(*ask, None))
 }

@@ -45,7 +45,7 @@ fn share_blocks(request: &Request<'_>, command: u32, asks: &[Ask]) -> Answer {
         return Err(Errno::BADF);
     }
     for &ask in asks {
-        request.shared.judge.ask(request, ask, &file)?;
+        request.judge.ask(request, ask, &file)?;
     }
     match command {
         FICLONE => share::clone(request, &file),
@@ -88,7 +88,7 @@ fn lock_open_file(request: &Request<'_>, asks: &[Ask]) -> Answer {
     let object = request.open_object(request.arg32(0))?;
     let wanted = sys::Lock::from_bytes(&request.bytes(request.arg(2), sys::Lock::SIZE)?);
     for &ask in asks.iter().chain(&[actions("file_lock", Actions::LOCK), lock(wanted.kind())]) {
-        request.shared.judge.ask(request, ask, &object)?;
+        request.judge.ask(request, ask, &object)?;
     }
     request.blocking(|| wanted.take(object.as_fd(), command).map_err(errno))?;
     DONE
@@ -108,8 +108,8 @@ pub fn flock(request: &Request<'_>) -> Answer {
         _ => return Err(Errno::INVAL),
     };
     let object = request.object(request.arg32(0))?;
-    request.shared.judge.ask(request, actions("file_lock", Actions::LOCK), &object)?;
-    request.shared.judge.ask(request, lock(kind), &object)?;
+    request.judge.ask(request, actions("file_lock", Actions::LOCK), &object)?;
+    request.judge.ask(request, lock(kind), &object)?;
     request.blocking(|| rustix::fs::flock(&object, operation))?;
     DONE
 }

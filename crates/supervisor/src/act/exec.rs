@@ -15,6 +15,7 @@ mod mapped;
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use landlock_compiler::abi::Actions;
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
@@ -114,14 +115,14 @@ fn admit(request: &Request<'_>, file: &Object) -> Result<OwnedFd, Errno> {
     let path = file.proc_path();
     request.as_caller(|| rustix::fs::accessat(CWD, path.as_str(), Access::EXEC_OK, AtFlags::EACCESS))?;
     for ask in [OPENED, actions("file_open", Actions::GET), actions("file_permission", Actions::READ)] {
-        request.shared.judge.ask(request, ask, file)?;
+        request.judge.ask(request, ask, file)?;
     }
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
     match request.as_caller(|| rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty())) {
         Err(Errno::ACCESS) => {
             // The kernel would shut the process to us, and with it the way to see what runs.
             let reason = "the caller may execute the file but not read it, so it cannot be supervised";
-            request.shared.judge.refuse_because(request, OPENED, reason)
+            request.judge.refuse_because(request, OPENED, reason)
         }
         opened => opened,
     }
@@ -132,7 +133,7 @@ const OPENED: Ask = actions("inode_permission", Actions::EXEC.union(Actions::GET
 /// The kernel maps the code of programs and loaders by itself.
 fn mappable(request: &Request<'_>, image: Image) -> Result<Image, Errno> {
     let ask = actions("mmap_file", Actions::READ.union(Actions::EXEC));
-    request.shared.judge.ask(request, ask, &image.object)?;
+    request.judge.ask(request, ask, &image.object)?;
     Ok(image)
 }
 
@@ -142,20 +143,20 @@ fn pass(request: &Request<'_>, images: &Images) -> Answer {
     if sys::trace_exec(tid).is_err() {
         request.still_waiting()?;
         let reason = "another process traces the caller, so what it would run cannot be checked in time";
-        return request.shared.judge.refuse_because(request, OPENED, reason);
+        return request.judge.refuse_because(request, OPENED, reason);
     }
     // A caller that is gone needs no answer; what we trace tells.
     drop(sys::respond(request.as_fd(), id, Injected::Continue));
     match sys::wait_traced() {
         Traced::Exec(tid) => {
             let notification = Notification { tid, ..request.notification };
-            let after = Request { notification, held: true, ..*request };
+            let after = Request { notification, held: true, judge: Arc::clone(&request.judge), ..*request };
             match confirm(&after, images) {
                 Ok(()) => sys::release(tid, 0),
                 Err(_) => {
                     let reason =
                         "names changed during the exec, or what it loaded cannot be found out; killed";
-                    let _: Result<(), Errno> = after.shared.judge.refuse_because(&after, OPENED, reason);
+                    let _: Result<(), Errno> = after.judge.refuse_because(&after, OPENED, reason);
                     sys::kill_traced(tid);
                 }
             }

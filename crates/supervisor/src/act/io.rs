@@ -41,7 +41,7 @@ pub fn read(request: &Request<'_>) -> Answer {
     let file = readable(request, request.arg32(0))?;
     let Some(segments) = Segments::of(request)? else { return DONE };
     position.check(&file)?;
-    request.shared.judge.ask(request, READ, &file)?;
+    request.judge.ask(request, READ, &file)?;
     if may_go_on(request, &file, READ)? {
         return Ok(Reply::Continue);
     }
@@ -54,7 +54,7 @@ pub fn write(request: &Request<'_>) -> Answer {
     let file = writable(request, request.arg32(0))?;
     let Some(segments) = Segments::of(request)? else { return DONE };
     position.check(&file)?;
-    request.shared.judge.ask(request, WRITE, &file)?;
+    request.judge.ask(request, WRITE, &file)?;
     if may_go_on(request, &file, WRITE)? {
         return Ok(Reply::Continue);
     }
@@ -85,7 +85,7 @@ pub fn getdents(request: &Request<'_>) -> Answer {
     if !directory.is_directory() {
         return Err(Errno::NOTDIR);
     }
-    request.shared.judge.ask(request, READ, &directory)?;
+    request.judge.ask(request, READ, &directory)?;
     if has_own_descriptors(request)? {
         return Ok(Reply::Continue);
     }
@@ -108,7 +108,7 @@ pub fn fallocate(request: &Request<'_>) -> Answer {
         return Err(Errno::INVAL);
     }
     opened_for(&file, OFlags::WRONLY)?;
-    request.shared.judge.ask(request, WRITE, &file)?;
+    request.judge.ask(request, WRITE, &file)?;
     if has_own_descriptors(request)? {
         return Ok(Reply::Continue);
     }

@@ -45,7 +45,7 @@ fn check(request: &Request<'_>, dirfd: u32, path: u64, mode: u32, flags: u32) ->
         let object = walk.object(Last::of(flags))?;
         let access = Access::from_bits_retain(mode);
         rustix::fs::accessat(CWD, object.proc_path(), access, AtFlags::EACCESS)?;
-        request.shared.judge.ask(request, actions("inode_permission", may(mode)), &object)
+        request.judge.ask(request, actions("inode_permission", may(mode)), &object)
     };
     if flags & EFFECTIVE != 0 {
         request.as_caller(look)?
@@ -75,7 +75,7 @@ fn read_link(request: &Request<'_>, dirfd: u32, path: u64, buffer: u64, size: u3
     if !link.is_symlink() {
         return Err(if walk.is_empty() { Errno::NOENT } else { Errno::INVAL });
     }
-    request.shared.judge.ask(request, actions("inode_readlink", Actions::READ), &link)?;
+    request.judge.ask(request, actions("inode_readlink", Actions::READ), &link)?;
     let target = match proc::text(request, &link)? {
         Some(text) => text,
         None => request.as_caller(|| rustix::fs::readlinkat(&link, c"", Vec::new()))?.into_bytes(),
@@ -132,7 +132,7 @@ pub fn inotify_add_watch(request: &Request<'_>) -> Answer {
     }
     let watch = request.as_caller(|| {
         rustix::fs::accessat(CWD, object.proc_path(), Access::READ_OK, AtFlags::EACCESS)?;
-        request.shared.judge.ask(request, actions("inode_permission", Actions::READ), &object)?;
+        request.judge.ask(request, actions("inode_permission", Actions::READ), &object)?;
         inotify::add_watch(&instance, object.proc_path(), mask - WatchFlags::DONT_FOLLOW)
     })?;
     Ok(Reply::Value(watch.into()))

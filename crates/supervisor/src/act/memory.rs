@@ -32,7 +32,7 @@ pub fn mmap(request: &Request<'_>) -> Answer {
 pub fn mprotect(request: &Request<'_>) -> Answer {
     let private = actions("file_mprotect", mem(request.arg32(2), true));
     let shared = actions("file_mprotect", mem(request.arg32(2), false));
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     let nothing_shared = !request.shared.mapped_shared.load(Ordering::Acquire);
     if !judge.may_deny(private, None) && (nothing_shared || !judge.may_deny(shared, None)) {
         return Ok(Reply::Continue);
@@ -64,10 +64,10 @@ pub fn shmat(request: &Request<'_>) -> Answer {
     if !read_only {
         request.shared.mapped_shared.store(true, Ordering::Release);
     }
-    if request.shared.judge.may_deny(ask, None) {
+    if request.judge.may_deny(ask, None) {
         let mode =
             request.as_caller(|| sys::shared_memory_mode(request.arg32(0).cast_signed()).map_err(errno))?;
-        request.shared.judge.ask_anonymous(request, ask, libc::S_IFREG | mode)?;
+        request.judge.ask_anonymous(request, ask, libc::S_IFREG | mode)?;
     }
     Ok(Reply::Continue)
 }
@@ -115,7 +115,7 @@ impl Mapping {
     }
 
     fn ask(&self, request: &Request<'_>, ask: Ask) -> Result<(), Errno> {
-        let judge = &request.shared.judge;
+        let judge = &request.judge;
         if !judge.may_deny(ask, None) {
             return Ok(());
         }

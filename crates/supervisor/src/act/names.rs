@@ -171,11 +171,11 @@ fn may_change(request: &Request<'_>, directory: &Object) -> Result<(), Errno> {
     let access = Access::WRITE_OK | Access::EXEC_OK;
     rustix::fs::accessat(CWD, directory.proc_path(), access, AtFlags::EACCESS)?;
     let ask = actions("inode_permission", Actions::WRITE | Actions::EXEC);
-    request.shared.judge.ask(request, ask, directory)
+    request.judge.ask(request, ask, directory)
 }
 
 fn may_add(request: &Request<'_>, hook: &'static str, entry: &Entry) -> Result<(), Errno> {
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     judge.ask(request, actions(hook, Actions::WRITE), &entry.parent)?;
     judge.ask_new(request, actions(hook, Actions::NEW), &entry.parent, entry.name.to_bytes())
 }
@@ -203,7 +203,7 @@ fn make_link(request: &Request<'_>, old: (u32, u64), new: (u32, u64), flags: u32
         if source.is_directory() {
             return Err(Errno::PERM);
         }
-        let judge = &request.shared.judge;
+        let judge = &request.judge;
         judge.ask(request, actions("inode_link", Actions::READ), &source)?;
         may_add(request, "inode_link", &entry)?;
         let follow = AtFlags::SYMLINK_FOLLOW;
@@ -219,7 +219,7 @@ fn may_link(request: &Request<'_>, source: &Object) -> Result<(), Errno> {
         return Ok(());
     }
     let ask = actions("inode_permission", Actions::READ | Actions::WRITE);
-    request.shared.judge.ask(request, ask, source)
+    request.judge.ask(request, ask, source)
 }
 
 fn remove(request: &Request<'_>, dirfd: u32, path: u64, flags: AtFlags) -> Answer {
@@ -243,7 +243,7 @@ fn remove(request: &Request<'_>, dirfd: u32, path: u64, flags: AtFlags) -> Answe
             return Err(wrong_kind);
         }
         let hook = if wants_directory { "inode_rmdir" } else { "inode_unlink" };
-        let judge = &request.shared.judge;
+        let judge = &request.judge;
         judge.ask(request, actions(hook, Actions::WRITE), &entry.parent)?;
         judge.ask(request, actions(hook, Actions::REMOVE), object)?;
         rustix::fs::unlinkat(&entry.parent, &entry.name, flags)
@@ -337,12 +337,12 @@ fn may_move(request: &Request<'_>, old: &Entry, new: &Entry, flags: RenameFlags)
 fn may_leave(request: &Request<'_>, entry: &Entry) -> Result<(), Errno> {
     let Some(directory) = entry.object.as_ref().filter(|object| object.is_directory()) else { return Ok(()) };
     rustix::fs::accessat(CWD, directory.proc_path(), Access::WRITE_OK, AtFlags::EACCESS)?;
-    request.shared.judge.ask(request, actions("inode_permission", Actions::WRITE), directory)
+    request.judge.ask(request, actions("inode_permission", Actions::WRITE), directory)
 }
 
 fn ask_rename(request: &Request<'_>, old: &Entry, new: &Entry) -> Result<(), Errno> {
     const HOOK: &str = "inode_rename";
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     judge.ask(request, actions(HOOK, Actions::WRITE), &old.parent)?;
     if let Some(source) = &old.object {
         judge.ask(request, actions(HOOK, Actions::REMOVE), source)?;

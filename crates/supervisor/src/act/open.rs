@@ -141,11 +141,11 @@ fn open_path(request: &Request<'_>, dirfd: u32, path: u64, how: &How) -> Answer 
 
 /// O_PATH: only walks, and seccomp cannot put such a descriptor into another process.
 fn pinned_for_caller(request: &Request<'_>) -> Answer {
-    if !request.shared.judge.walks_matter {
+    if !request.judge.walks_matter {
         return Ok(Reply::Continue);
     }
     let reason = "an O_PATH descriptor cannot be handed over under a rule that can deny a walk";
-    request.shared.judge.refuse_because(request, actions("inode_permission", Actions::EXEC), reason)
+    request.judge.refuse_because(request, actions("inode_permission", Actions::EXEC), reason)
 }
 
 /// Opens what exists.
@@ -160,7 +160,7 @@ fn existing(request: &Request<'_>, object: &Object, how: &How) -> Result<OwnedFd
     if object.is_directory() && (writes || how.flags.contains(OFlags::CREATE)) {
         return Err(Errno::ISDIR);
     }
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     judge.ask(request, actions("inode_permission", how.actions()), object)?;
     judge.ask(request, actions("file_open", Actions::GET), object)?;
     if how.flags.contains(OFlags::TRUNC) && object.file_type() == libc::S_IFREG {
@@ -232,7 +232,7 @@ fn find_or_create(request: &Request<'_>, walk: &Walk<'_>, how: &How, umask: Mode
 }
 
 fn create_in(request: &Request<'_>, entry: &Entry, how: &How, umask: Mode) -> Result<OwnedFd, Errno> {
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     judge.ask(request, actions("inode_permission", Actions::WRITE | Actions::EXEC), &entry.parent)?;
     judge.ask(request, actions("inode_create", Actions::WRITE), &entry.parent)?;
     judge.ask_new(request, actions("inode_create", Actions::NEW), &entry.parent, entry.name.to_bytes())?;
@@ -264,7 +264,7 @@ fn unnamed(request: &Request<'_>, directory: &Object, how: &How, umask: Mode) ->
     if how.flags.bits() & 3 == 0 || how.flags.contains(OFlags::CREATE) {
         return Err(Errno::INVAL);
     }
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     judge.ask(request, actions("inode_permission", Actions::WRITE | Actions::EXEC), directory)?;
     let mode = libc::S_IFREG | (how.mode.as_raw_mode() & !umask.as_raw_mode());
     judge.ask_mode(request, actions("inode_permission", Actions::GET), directory, b"", mode)?;
@@ -275,12 +275,10 @@ fn unnamed(request: &Request<'_>, directory: &Object, how: &How, umask: Mode) ->
 
 /// openat2 with restrictions on the walk: only where the walk itself asks nothing, the kernel resolves it.
 fn resolved(request: &Request<'_>, dirfd: u32, path: u64, how: &How) -> Answer {
-    if request.shared.judge.walks_matter
-        || how.flags.contains(OFlags::CREATE)
-        || how.flags.contains(OFlags::TMPFILE)
+    if request.judge.walks_matter || how.flags.contains(OFlags::CREATE) || how.flags.contains(OFlags::TMPFILE)
     {
         let ask = actions("inode_permission", how.actions());
-        return request.shared.judge.refuse_because(
+        return request.judge.refuse_because(
             request,
             ask,
             "openat2 with RESOLVE_* flags is not supported here",
@@ -293,7 +291,7 @@ fn resolved(request: &Request<'_>, dirfd: u32, path: u64, how: &How) -> Answer {
     let fd = request.as_caller(|| {
         let resolve = how.resolve | ResolveFlags::NO_MAGICLINKS;
         let object = Object::pin(rustix::fs::openat2(&start, &path, flags, Mode::empty(), resolve)?)?;
-        proc::guard(&object)?;
+        proc::guard(request, &object)?;
         existing(request, &object, how)
     })?;
     Ok(Reply::Descriptor { fd, cloexec: how.cloexec() })

@@ -23,7 +23,7 @@ pub fn chdir(request: &Request<'_>) -> Answer {
 /// fchdir(fd)
 pub fn fchdir(request: &Request<'_>) -> Answer {
     let directory = request.object(request.arg32(0))?;
-    request.shared.judge.ask(request, actions("inode_permission", Actions::EXEC), &directory)?;
+    request.judge.ask(request, actions("inode_permission", Actions::EXEC), &directory)?;
     Ok(Reply::Continue)
 }
 
@@ -34,7 +34,7 @@ pub fn chroot(request: &Request<'_>) -> Answer {
 }
 
 fn enter(request: &Request<'_>) -> Result<(), Errno> {
-    if !request.shared.judge.walks_matter {
+    if !request.judge.walks_matter {
         return Ok(());
     }
     let walk = Walk::new(request, libc::AT_FDCWD.cast_unsigned(), request.arg(0))?;
@@ -42,7 +42,7 @@ fn enter(request: &Request<'_>) -> Result<(), Errno> {
     if !directory.is_directory() {
         return Err(Errno::NOTDIR);
     }
-    request.shared.judge.ask(request, actions("inode_permission", Actions::EXEC), &directory)
+    request.judge.ask(request, actions("inode_permission", Actions::EXEC), &directory)
 }
 
 /// clone, unshare, setns, setuid and their relatives: noted, then carried out by the kernel.
@@ -69,8 +69,8 @@ pub fn mount(request: &Request<'_>) -> Answer {
     if let Some((dirfd, path)) = target {
         let walk = Walk::new(request, dirfd, path)?;
         let point = request.as_caller(|| walk.object(Last::Follow))?;
-        request.shared.judge.ask(request, ask, &point)?;
+        request.judge.ask(request, ask, &point)?;
     }
     let reason = "the ptrace boundary of the supervisor target does not allow mounting";
-    request.shared.judge.refuse_because(request, ask, reason)
+    request.judge.refuse_because(request, ask, reason)
 }

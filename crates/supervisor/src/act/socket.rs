@@ -66,7 +66,7 @@ impl Socket {
         }
         let ask = actions("inode_permission", Actions::WRITE);
         let reason = "the peer of this socket would see the supervisor's user instead of the caller's";
-        request.shared.judge.refuse_because(request, ask, reason)
+        request.judge.refuse_because(request, ask, reason)
     }
 }
 

@@ -58,7 +58,7 @@ fn report(request: &Request<'_>, object: &Object, buffer: u64) -> Answer {
 }
 
 fn may_see(request: &Request<'_>, object: &Object) -> Result<(), Errno> {
-    request.shared.judge.ask(request, actions("inode_getattr", Actions::READ), object)
+    request.judge.ask(request, actions("inode_getattr", Actions::READ), object)
 }
 
 /// statx(dirfd, path, flags, mask, buffer)
@@ -87,7 +87,7 @@ pub fn fstatfs(request: &Request<'_>) -> Answer {
 }
 
 fn report_system(request: &Request<'_>, object: &Object) -> Answer {
-    request.shared.judge.ask(request, actions("sb_statfs", Actions::READ), object)?;
+    request.judge.ask(request, actions("sb_statfs", Actions::READ), object)?;
     let statfs = rustix::fs::fstatfs(object)?;
     request.write(request.arg(1), sys::bytes_of(&statfs))?;
     DONE

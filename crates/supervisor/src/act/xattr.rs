@@ -49,7 +49,7 @@ pub fn get(request: &Request<'_>) -> Answer {
 /// listxattr(path, list, size), llistxattr, flistxattr(fd, …); size 0 asks how long the list is.
 pub fn list(request: &Request<'_>) -> Answer {
     let object = object(request)?;
-    request.shared.judge.ask(request, actions("inode_listxattr", Actions::READ), &object)?;
+    request.judge.ask(request, actions("inode_listxattr", Actions::READ), &object)?;
     give(request, request.arg(1), request.arg(2), |room| match room {
         [] => rustix::fs::listxattr_query(object.proc_path()),
         room => rustix::fs::listxattr(object.proc_path(), room),
@@ -110,7 +110,7 @@ fn ask(
     action: Actions,
     hooks: (&'static str, &'static str),
 ) -> Result<(), Errno> {
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     let name = name.to_bytes();
     if name == b"system.posix_acl_access" || name == b"system.posix_acl_default" {
         return judge.ask(request, actions(hooks.1, action), object);

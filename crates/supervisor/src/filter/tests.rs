@@ -71,7 +71,7 @@ fn number(name: &str) -> u32 {
 fn says(text: &str, name: &str, args: &[u64]) -> u32 {
     let mut all = [0; 6];
     all[..args.len()].copy_from_slice(args);
-    run(&compose(&domain(text)), ARCH, number(name), all)
+    run(&compose(plan(&domain(text))), ARCH, number(name), all)
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn every_question_of_the_table_is_one_of_the_hook_table() {
 #[test]
 fn the_filter_does_what_the_plan_says() {
     let domain = domain(SAMPLE);
-    let filter = compose(&domain);
+    let filter = compose(plan(&domain));
     for (row, plan) in TABLE.iter().zip(plan(&domain)) {
         let said = run(&filter, ARCH, row.nr, [0; 6]);
         match plan {
@@ -201,7 +201,7 @@ deny:
 
 #[test]
 fn other_architectures_are_notified_and_unknown_numbers_are_missing() {
-    let filter = compose(&domain(SAMPLE));
+    let filter = compose(plan(&domain(SAMPLE)));
     const I386: u32 = 0x4000_0003;
     assert_eq!(run(&filter, I386, 20, [0; 6]), NOTIFY);
     assert_eq!(run(&filter, ARCH, X32_BIT | 39, [0; 6]), NOTIFY);

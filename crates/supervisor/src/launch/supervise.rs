@@ -14,15 +14,15 @@ use rustix::process::{
 use super::handshake::Handshake;
 use super::reap::{self, Start};
 use super::{Report, let_go, tell};
-use crate::judge::Judge;
 use crate::request::Status;
 use crate::serve::{self, Shared};
+use crate::stack::Domains;
 use crate::sys::{self, Forked};
 use crate::{boundary, filter};
 
 /// The whole life of the supervisor. Why it could not start goes to the waiter.
-pub fn run(judge: Judge, command: Command, mask: libc::sigset_t, reports: UnixStream) -> i32 {
-    match establish(judge, command, mask, &reports) {
+pub fn run(domains: Domains, command: Command, mask: libc::sigset_t, reports: UnixStream) -> i32 {
+    match establish(domains, command, mask, &reports) {
         Ok(Some(tree)) => {
             watch_over(&tree, reports);
             // It may have to tell yet how the command ended, and dies with us if that was before it began.
@@ -51,7 +51,7 @@ fn failed<E: std::fmt::Display>(what: &'static str) -> impl FnOnce(E) -> String 
 
 /// Draws the boundary, has the command started inside, and serves it.
 fn establish(
-    judge: Judge,
+    domains: Domains,
     command: Command,
     mask: libc::sigset_t,
     reports: &UnixStream,
@@ -65,7 +65,7 @@ fn establish(
     sys::prepare_interrupt().map_err(failed("cannot install a signal handler"))?;
 
     let handshake = Arc::new(Handshake::new().map_err(failed("cannot share memory with the command"))?);
-    let start = Start { command, layer, filter: filter::compose(&judge.domain), mask };
+    let start = Start { command, layer, filter: filter::compose(domains.watched().to_vec()), mask };
     let us = getpid();
     let reaper = match sys::fork().map_err(failed("cannot start the reaper"))? {
         Forked::Child => {
@@ -76,14 +76,14 @@ fn establish(
     };
     drop(start);
     // If this fails, the reaper and the command die with us.
-    let served = serve_command(&handshake, reaper, judge, ids)?;
+    let served = serve_command(&handshake, reaper, domains, ids)?;
     Ok(served.map(|(command, shared)| Tree { reaper, command, shared }))
 }
 
 fn serve_command(
     handshake: &Handshake,
     reaper: Pid,
-    judge: Judge,
+    domains: Domains,
     ids: (sys::FileIds, u64),
 ) -> Result<Option<(OwnedFd, Arc<Shared>)>, String> {
     let_go().map_err(failed("cannot let go of inherited descriptors"))?;
@@ -93,7 +93,7 @@ fn serve_command(
     };
     // Only speed depends on it.
     drop(sys::wake_on_same_cpu(confined.listener.as_fd()));
-    let shared = Arc::new(Shared::new(confined.listener, judge, ids));
+    let shared = Arc::new(Shared::new(confined.listener, domains, ids));
     shared.passing.inherit(confined.pid).map_err(failed("cannot read what the command inherits"))?;
     serve::start(&shared).map_err(failed("cannot start a thread"))?;
     handshake.go();

@@ -76,6 +76,20 @@ pub fn become_undumpable() -> Result<()> {
     check(i64::from(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) })).map(drop)
 }
 
+/// prctl with an option the kernel may not know. Async-signal-safe.
+pub fn prctl(option: u32, arguments: [u64; 3]) -> Result<i64> {
+    let [a, b, c] = arguments;
+    // SAFETY: integer arguments; only our own supervisor takes one for an address, and reads there.
+    check(unsafe { libc::syscall(libc::SYS_prctl, option, a, b, c, 0) })
+}
+
+/// Sets the calling thread's personality and returns the one it had; `u32::MAX` only asks. Async-signal-safe.
+pub fn personality(persona: u32) -> Result<u32> {
+    // SAFETY: an integer argument only.
+    let before = check(unsafe { libc::syscall(libc::SYS_personality, persona) })?;
+    u32::try_from(before).map_err(|_| ErrorKind::InvalidData.into())
+}
+
 /// A change of one of our children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Child {

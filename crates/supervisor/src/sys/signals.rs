@@ -73,6 +73,23 @@ pub fn take_signal(fd: BorrowedFd<'_>) -> Result<Signal> {
     })
 }
 
+/// Takes the next blocked signal without a descriptor; blocks until there is one.
+pub fn await_signal() -> Result<Signal> {
+    let mut all = empty_set();
+    let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+    // SAFETY: the set is live and initialised; sigwaitinfo fills the whole siginfo, for which zeroes are valid.
+    let (number, info) = unsafe {
+        libc::sigfillset(&raw mut all);
+        (libc::sigwaitinfo(&raw const all, info.as_mut_ptr()), info.assume_init())
+    };
+    if number < 0 {
+        return Err(Error::last_os_error());
+    }
+    // SAFETY: every siginfo has these bytes; they mean a sender where a process sent the signal.
+    let sender = unsafe { info.si_pid() };
+    Ok(Signal { number, from_kernel: info.si_code == libc::SI_KERNEL, sender: sender.cast_unsigned() })
+}
+
 /// The signal that gets a supervisor thread out of a blocking call.
 const INTERRUPT: i32 = libc::SIGURG;
 

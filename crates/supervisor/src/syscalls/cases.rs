@@ -3,6 +3,8 @@
 
 use landlock_compiler::abi::{Actions, Event};
 
+use crate::stack;
+
 use super::{Case, Half, Possible, PossiblyAbout, Test, Types};
 
 const EXEC: Actions = Actions::EXEC;
@@ -297,12 +299,8 @@ pub const MAP_ANYHOW: &[Case] = &[always(&[
     q("mmap_file", READ_EXEC, ANY),
     q("mmap_file", ALL, ANY),
 ])];
-const READ_IMPLIES_EXEC: u32 = 0x040_0000;
-/// personality: READ_IMPLIES_EXEC would add EXEC to every later mapping behind the registers' back. 0xffffffff only asks.
-pub const PERSONALITY: &[Case] = &[when(
-    &[any(0, READ_IMPLIES_EXEC), differs(0, u32::MAX, u32::MAX)],
-    &[q("mmap_file", READ_EXEC, ANY), q("mmap_file", EXEC, ANY), q("file_mprotect", READ_EXEC, ANY)],
-)];
+/// personality that sets something: 0xffffffff only asks.
+pub const SETTING_PERSONA: &[&[Test]] = &[&[differs(0, u32::MAX, u32::MAX)]];
 
 const FICLONE: u32 = 0x4004_9409;
 const FICLONERANGE: u32 = 0x4020_940d;
@@ -399,9 +397,12 @@ pub const SHARING: &[&[Test]] = &[
 ];
 const PR_CAPBSET_DROP: u32 = 24;
 const PR_SET_SECUREBITS: u32 = 28;
-/// prctl that takes capabilities from the next program.
-pub const LESSENING: &[&[Test]] =
-    &[&[is(0, u32::MAX, PR_CAPBSET_DROP)], &[is(0, u32::MAX, PR_SET_SECUREBITS)]];
+/// prctl that takes capabilities from the next program, or asks for more rules.
+pub const PRCTL: &[&[Test]] = &[
+    &[is(0, u32::MAX, PR_CAPBSET_DROP)],
+    &[is(0, u32::MAX, PR_SET_SECUREBITS)],
+    &[is(0, u32::MAX, stack::OPTION)],
+];
 const CLONE_NEWNS: u32 = 0x2_0000;
 /// unshare of a user or mount namespace.
 pub const UNSHARING: &[&[Test]] = &[&[any(0, CLONE_NEWUSER | CLONE_NEWNS)]];

@@ -5,6 +5,7 @@ use super::{Carry, Does, Row, cases};
 use crate::act::{
     attributes, closed, control, exec, io, lookup, memory, names, open, place, socket, stat, xattr,
 };
+use crate::stack;
 use Does::{Announces, Asks, Closed, Missing, Nothing, Renames};
 
 const fn row(nr: u32, name: &'static str, does: Does) -> Row {
@@ -149,7 +150,7 @@ pub const TABLE: &[Row] = &[
     row(132, "utime", Asks(cases::SETATTR, Carry::Out(attributes::utime))),
     row(133, "mknod", Renames(cases::MKNOD, names::mknod)),
     row(134, "uselib", Asks(cases::MAP_ANYHOW, Carry::Out(closed::remap))),
-    row(135, "personality", Asks(cases::PERSONALITY, Carry::Out(closed::personality))),
+    row(135, "personality", Announces(cases::SETTING_PERSONA, stack::personality)),
     row(136, "ustat", Asks(cases::FSTATFS, Carry::Out(closed::by_device))),
     row(137, "statfs", Asks(cases::STATFS, Carry::Out(stat::statfs))),
     row(138, "fstatfs", Asks(cases::FSTATFS, Carry::Out(stat::fstatfs))),
@@ -171,7 +172,7 @@ pub const TABLE: &[Row] = &[
     row(154, "modify_ldt", Nothing),
     row(155, "pivot_root", Announces(&[], place::mount)),
     row(156, "_sysctl", Missing),
-    row(157, "prctl", Announces(cases::LESSENING, place::announce)),
+    row(157, "prctl", Announces(cases::PRCTL, stack::prctl)),
     row(158, "arch_prctl", Nothing),
     row(159, "adjtimex", Nothing),
     row(160, "setrlimit", Nothing),

@@ -172,7 +172,7 @@ pub fn is_personal(request: &Request<'_>, file: &Object, ask: Ask) -> Result<boo
             file.path().is_none_or(|path| !IMPERSONAL.iter().any(|known| path.as_os_str() == *known))
         }
         libc::S_IFSOCK => !request.has_our_credentials()?,
-        libc::S_IFREG if proc::is_proc(file) => ask != READ || proc::guard(file).is_err(),
+        libc::S_IFREG if proc::is_proc(file) => ask != READ || proc::guard(request, file).is_err(),
         libc::S_IFREG if without_device => !PLAIN.contains(&rustix::fs::fstatfs(file)?.f_type),
         _ => false,
     })

@@ -44,10 +44,10 @@ pub fn sendfile(request: &Request<'_>) -> Answer {
     if offset.1.is_some() {
         rustix::fs::tell(&from).map(drop)?;
     }
-    request.shared.judge.ask(request, READ, &from)?;
+    request.judge.ask(request, READ, &from)?;
     let to = request.object(request.arg32(0))?;
     opened_for(&to, OFlags::WRONLY)?;
-    request.shared.judge.ask(request, WRITE, &to)?;
+    request.judge.ask(request, WRITE, &to)?;
     if has_own_descriptors(request)? {
         return Ok(Reply::Continue);
     }
@@ -67,8 +67,8 @@ pub fn copy_file_range(request: &Request<'_>) -> Answer {
         return Err(Errno::INVAL);
     }
     may_copy(&from, &to)?;
-    request.shared.judge.ask(request, READ, &from)?;
-    request.shared.judge.ask(request, WRITE, &to)?;
+    request.judge.ask(request, READ, &from)?;
+    request.judge.ask(request, WRITE, &to)?;
     if has_own_descriptors(request)? {
         return Ok(Reply::Continue);
     }
@@ -117,8 +117,8 @@ pub fn splice(request: &Request<'_>) -> Answer {
     opened_for(&to, OFlags::WRONLY)?;
     match (is_pipe(&from), is_pipe(&to)) {
         (true, true) => {}
-        (true, false) => request.shared.judge.ask(request, WRITE, &to)?,
-        (false, true) => request.shared.judge.ask(request, READ, &from)?,
+        (true, false) => request.judge.ask(request, WRITE, &to)?,
+        (false, true) => request.judge.ask(request, READ, &from)?,
         (false, false) => return Err(Errno::INVAL),
     }
     if has_own_descriptors(request)? {

@@ -46,8 +46,8 @@ pub fn clone_range(request: &Request<'_>, to: &Object) -> Answer {
 fn clonable(request: &Request<'_>, number: u32, to: &Object) -> Result<Object, Errno> {
     let from = request.object(number)?;
     may_copy(&from, to)?;
-    request.shared.judge.ask(request, READ, &from)?;
-    request.shared.judge.ask(request, WRITE, to)?;
+    request.judge.ask(request, READ, &from)?;
+    request.judge.ask(request, WRITE, to)?;
     Ok(from)
 }
 
@@ -66,7 +66,7 @@ pub fn deduplicate(request: &Request<'_>, from: &Object) -> Answer {
     }
     bytes.extend(request.bytes(address + HEAD as u64, size - HEAD)?);
     opened_for(from, OFlags::RDONLY).map_err(|_| Errno::INVAL)?;
-    request.shared.judge.ask(request, READ, from)?;
+    request.judge.ask(request, READ, from)?;
     let mut destinations = Vec::new();
     for entry in bytes[HEAD..].chunks_exact_mut(ENTRY) {
         let destination = Destination::of(request, entry)?;
@@ -96,7 +96,7 @@ impl Destination {
     fn of(request: &Request<'_>, entry: &[u8]) -> Result<Destination, Errno> {
         let number = number(entry.get(..8).ok_or(Errno::FAULT)?);
         let file = u32::try_from(number).map_err(|_| Errno::BADF).and_then(|fd| request.object(fd));
-        let file = file.and_then(|file| request.shared.judge.ask(request, WRITE, &file).map(|()| file));
+        let file = file.and_then(|file| request.judge.ask(request, WRITE, &file).map(|()| file));
         Ok(Destination { number, file })
     }
 

@@ -54,7 +54,7 @@ impl Target {
         if found.file_type() != libc::S_IFSOCK {
             return Err(Errno::CONNREFUSED);
         }
-        request.shared.judge.ask(request, actions("inode_permission", Actions::WRITE), &found)?;
+        request.judge.ask(request, actions("inode_permission", Actions::WRITE), &found)?;
         Ok(Target { bytes: unix_address(found.proc_path().as_bytes()), _pin: Some(found) })
     }
 
@@ -111,7 +111,7 @@ fn may_make(request: &Request<'_>, entry: &Entry) -> Result<(), Errno> {
     if entry.slash {
         return Err(Errno::NOENT);
     }
-    let judge = &request.shared.judge;
+    let judge = &request.judge;
     judge.ask(request, actions("inode_permission", Actions::WRITE | Actions::EXEC), &entry.parent)?;
     judge.ask(request, actions("inode_mknod", Actions::WRITE), &entry.parent)?;
     judge.ask_new(request, actions("inode_mknod", Actions::NEW), &entry.parent, entry.name.to_bytes())

@@ -69,7 +69,7 @@ pub fn recvmmsg(request: &Request<'_>) -> Answer {
 
 /// Only UNIX sockets pass descriptors; and no rule may be there to ask.
 fn may_go_on(request: &Request<'_>, socket: &Socket) -> Result<bool, Errno> {
-    let nothing_to_ask = !socket.unix || !request.shared.judge.may_deny(RECEIVE, None);
+    let nothing_to_ask = !socket.unix || !request.judge.may_deny(RECEIVE, None);
     Ok(nothing_to_ask && has_own_descriptors(request)?)
 }
 
@@ -162,7 +162,6 @@ fn hand_over(request: &Request<'_>, part: Control, cloexec: bool, into: &mut Vec
             for file in files {
                 let Ok(object) = Object::pin(file) else { break };
                 let admitted = request
-                    .shared
                     .judge
                     .ask(request, RECEIVE, &object)
                     .and_then(|()| request.shared.passing.admit(request, object.as_fd()));
@@ -200,7 +199,7 @@ pub fn pidfd_getfd(request: &Request<'_>) -> Answer {
     may_take_from(request, &process)?;
     let fd = pidfd_getfd(&process, request.arg32(1).cast_signed(), PidfdGetfdFlags::empty())?;
     let object = Object::pin(fd)?;
-    request.shared.judge.ask(request, RECEIVE, &object)?;
+    request.judge.ask(request, RECEIVE, &object)?;
     Ok(Reply::Descriptor { fd: object.into(), cloexec: true })
 }
 
@@ -212,7 +211,10 @@ fn may_take_from(request: &Request<'_>, process: &OwnedFd) -> Result<(), Errno> 
     let target = info.field("Pid:").ok_or(Errno::BADF)?.parse::<i32>().map_err(|_| Errno::BADF)?;
     let mut ancestor = u32::try_from(target).ok().filter(|pid| *pid != 0).ok_or(Errno::SRCH)?;
     let caller = request.status()?.number("Tgid:").ok_or(Errno::SRCH)?;
-    if request.has_our_credentials()? {
+    let inside = ancestor == caller
+        || request.judge.number == 0
+        || request.shared.domains.all_extend(ancestor, request.judge.number)?;
+    if inside && request.has_our_credentials()? {
         for _ in 0..MOST_GENERATIONS {
             let status = Status::of(format!("/proc/{ancestor}/status"))?;
             if status.number("Tgid:") == Some(caller) {
@@ -225,5 +227,5 @@ fn may_take_from(request: &Request<'_>, process: &OwnedFd) -> Result<(), Errno> 
         }
     }
     let reason = "descriptors may be taken only from the caller's own descendants";
-    request.shared.judge.refuse_because(request, RECEIVE, reason)
+    request.judge.refuse_because(request, RECEIVE, reason)
 }

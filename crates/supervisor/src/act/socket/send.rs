@@ -96,11 +96,7 @@ fn send(
     }
     if flags & libc::MSG_ZEROCOPY.cast_unsigned() != 0 {
         let ask = actions("inode_permission", Actions::WRITE);
-        return request.shared.judge.refuse_because(
-            request,
-            ask,
-            "MSG_ZEROCOPY sends memory that is not ours",
-        );
+        return request.judge.refuse_because(request, ask, "MSG_ZEROCOPY sends memory that is not ours");
     }
     socket.may_stand_in(request)?;
     let segments = segments.part(0, MOST);

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Sandboxes inside sandboxes: a confined thread prepends rules to itself, and its supervisor keeps them.
+//!
+//! The kernel allows one listener for a tree of processes, so a sandbox inside another has no supervisor of its
+//! own. A thread asks the one it has, with a prctl(2) that our filter notifies and the kernel does not know, for a
+//! domain of its present rules and new ones. It gets a number for it, and enters by personality(2).
+//!
+//! # Which thread is in which domain
+//!
+//! is kept by the kernel, in bits of the personality that mean nothing to it ([`tag`]): a child has those of the
+//! thread that made it from its first instruction, exec keeps them, and nobody can change those of another thread. Our
+//! filter notifies every personality(2) that sets something, and lets the bits change only to a domain that has all
+//! the rules of the one before. So a thread can but confine itself further, whoever it is and whatever it claims.
+//!
+//! # What the filter has to notify
+//!
+//! is decided when it is installed: at the start of the outermost sandbox. Rules that can deny nothing but what it
+//! notifies anyway can be prepended at any time. For others, the outermost sandbox must have been started to
+//! notify everything: [`Stacking::Any`](crate::Stacking).
+
+mod client;
+mod domains;
+mod serve;
+pub mod tag;
+
+pub use client::{Entry, define, is_offered};
+pub use domains::Domains;
+pub use serve::{personality, prctl};
+
+use landlock_compiler::object::RuleObject;
+use serde::{Deserialize, Serialize};
+
+/// The prctl option: "LLst".
+pub const OPTION: u32 = 0x4c4c_7374;
+
+/// The second argument: whether there is a supervisor to ask. Answers [`VERSION`].
+const OFFER: u32 = 0;
+/// A domain of the caller's rules and those of the [`Definition`] at (address, length). Answers its number.
+const DEFINE: u32 = 1;
+/// The log given with the domain of this number is not to be written any more.
+const FORGET_LOG: u32 = 2;
+
+/// What both sides must agree on.
+const VERSION: i64 = 1;
+
+/// What a thread asks for. Nothing in it is believed.
+#[derive(Debug, Serialize, Deserialize)]
+struct Definition {
+    /// The rules, oldest first.
+    rules: Vec<RuleObject>,
+    /// Where else their refusals are to be written.
+    log: Option<LogTo>,
+}
+
+/// A descriptor of the asking thread's.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct LogTo {
+    descriptor: u32,
+    /// Sentences for people instead of JSON.
+    text: bool,
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The domains of one supervisor, and who is in which.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use landlock_compiler::rule::Rule;
+use rustix::io::Errno;
+
+use super::tag;
+use crate::denial::Log;
+use crate::filter::{self, Plan, Stacking};
+use crate::judge::Judge;
+use crate::object::errno;
+
+/// Most rules on a thread: v7's budget of 64 pages, a page for each.
+pub const MAX_RULES: usize = 64;
+/// Most instructions in all nested domains together, so that nobody inside can use up our memory.
+const MAX_INSNS: usize = 1 << 20;
+
+/// Every domain a thread of the tree may be in. They are kept as long as the supervisor lives: nobody tells it
+/// when the last thread of one is gone.
+#[derive(Debug)]
+pub struct Domains {
+    /// What the filter notifies.
+    watched: Vec<Plan>,
+    outermost: Arc<Judge>,
+    nested: RwLock<Vec<Nested>>,
+}
+
+#[derive(Debug)]
+struct Nested {
+    judge: Arc<Judge>,
+    /// Number of the domain it adds rules to.
+    outer: u32,
+    has_log: bool,
+    /// Instructions in the rules it adds.
+    insns: usize,
+}
+
+impl Domains {
+    /// A tree's first domain.
+    pub fn new(outermost: Judge, stacking: Stacking) -> Domains {
+        let watched = filter::plan_of_tree(&outermost.domain, stacking);
+        Domains { watched, outermost: Arc::new(outermost), nested: RwLock::default() }
+    }
+
+    /// What the filter notifies.
+    pub fn watched(&self) -> &[Plan] {
+        &self.watched
+    }
+
+    /// The domain everybody starts in.
+    pub fn outermost(&self) -> &Arc<Judge> {
+        &self.outermost
+    }
+
+    fn nested(&self) -> RwLockReadGuard<'_, Vec<Nested>> {
+        self.nested.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether all threads are in the outermost domain.
+    pub fn is_flat(&self) -> bool {
+        self.nested().is_empty()
+    }
+
+    /// The domain a thread is in. What is read is the thread's own only while its syscall waits.
+    ///
+    /// # Errors
+    /// What keeps us from looking; `EPERM` for a number that is none of ours.
+    pub fn of(&self, tid: u32) -> Result<Arc<Judge>, Errno> {
+        if self.is_flat() {
+            return Ok(Arc::clone(&self.outermost));
+        }
+        self.numbered(tag::of(personality(&tid.to_string())?)).ok_or(Errno::PERM)
+    }
+
+    /// The domain of this number, if there is one.
+    pub fn numbered(&self, number: u32) -> Option<Arc<Judge>> {
+        match number.checked_sub(1) {
+            None => Some(Arc::clone(&self.outermost)),
+            Some(index) => Some(Arc::clone(&self.nested().get(usize::try_from(index).ok()?)?.judge)),
+        }
+    }
+
+    /// Whether a domain has all the rules of another, because it was made from it.
+    pub fn extends(&self, mut number: u32, other: u32) -> bool {
+        let nested = self.nested();
+        // An outer domain is older and has a lower number, so this ends.
+        while number > other {
+            match nested.get(number as usize - 1) {
+                Some(domain) => number = domain.outer,
+                None => return false,
+            }
+        }
+        number == other
+    }
+
+    /// Whether every thread of a process is in a domain that extends `number`: whoever is in that one may look
+    /// into the process, then.
+    pub fn all_extend(&self, process: u32, number: u32) -> Result<bool, Errno> {
+        for thread in std::fs::read_dir(format!("/proc/{process}/task")).map_err(errno)? {
+            let thread = thread.map_err(errno)?.file_name();
+            let theirs = personality(&format!("{process}/task/{}", thread.display()))?;
+            if !self.extends(tag::of(theirs), number) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The number of a domain with these rules, oldest first, before those of `outer`. The same without a log is
+    /// the same domain.
+    ///
+    /// # Errors
+    /// `EOPNOTSUPP`: a rule could deny what the filter does not notify. `E2BIG`: too many rules on a thread.
+    /// `ENOSPC`: too many domains, or instructions in them.
+    pub fn define(&self, outer: u32, rules: Vec<Rule>, log: Option<Log>) -> Result<u32, Errno> {
+        let outside = self.numbered(outer).ok_or(Errno::PERM)?;
+        let count = rules.len();
+        let has_log = log.is_some();
+        let domain = outside.domain.prepend(rules);
+        let added = &domain.rules()[..count];
+        let insns = added.iter().map(|rule| rule.insns().len()).sum();
+        let is_known = |known: &Nested| {
+            let theirs = known.judge.domain.rules();
+            !has_log
+                && !known.has_log
+                && known.outer == outer
+                && theirs.len() == domain.rules().len()
+                && theirs.iter().zip(added).all(|(one, other)| one.object() == other.object())
+        };
+        let number = |index: usize| u32::try_from(index + 1).map_err(|_| Errno::NOSPC);
+        if let Some(index) = self.nested().iter().position(is_known) {
+            return number(index);
+        }
+        if domain.rules().len() > MAX_RULES {
+            return Err(Errno::TOOBIG);
+        }
+        if !filter::covers(&self.watched, &filter::plan(&domain)) {
+            return Err(Errno::OPNOTSUPP);
+        }
+        let mut nested = self.nested.write().unwrap_or_else(PoisonError::into_inner);
+        let kept: usize = nested.iter().map(|known| known.insns).sum();
+        if nested.len() >= tag::MAX as usize || kept + insns > MAX_INSNS {
+            return Err(Errno::NOSPC);
+        }
+        let new = number(nested.len())?;
+        nested.push(Nested { judge: Arc::new(outside.inside(domain, log, new)), outer, has_log, insns });
+        Ok(new)
+    }
+
+    /// Closes the log that came with a domain inside `outer`. `EPERM`: not inside, or without one.
+    pub fn forget_log(&self, number: u32, outer: u32) -> Result<(), Errno> {
+        let is_inside = number != outer && self.extends(number, outer);
+        let nested = self.nested();
+        let domain = nested.get(number.wrapping_sub(1) as usize);
+        let domain = domain.filter(|domain| is_inside && domain.has_log).ok_or(Errno::PERM)?;
+        domain.judge.logs.forget_innermost();
+        Ok(())
+    }
+}
+
+/// The personality of a thread, named as under `/proc`.
+pub fn personality(thread: &str) -> Result<u32, Errno> {
+    let text = std::fs::read_to_string(format!("/proc/{thread}/personality")).map_err(errno)?;
+    u32::from_str_radix(text.trim_end(), 16).map_err(|_| Errno::IO)
+}
