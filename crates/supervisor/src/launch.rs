@@ -14,9 +14,12 @@
 mod handshake;
 mod nested;
 mod reap;
+mod spawn;
 mod supervise;
 
 pub(crate) use handshake::take;
+pub use nested::enter;
+pub use spawn::{Running, spawn};
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
@@ -59,6 +62,12 @@ pub enum Error {
     /// The supervisor could not establish the sandbox.
     #[error("{0}")]
     Supervisor(String),
+    /// The calling thread is in no sandbox of ours, so nobody would answer for its new rules.
+    #[error(
+        "a thread can confine itself only in a sandbox that is there already; start the program in one, or \
+         start a command in one"
+    )]
+    NoSupervisor,
     /// Supervisor and reaper are gone, so nobody knows how the command ends. What was confined goes on, and every
     /// supervised action of it fails.
     #[error(

@@ -34,4 +34,5 @@ mod syscalls;
 mod walk;
 
 pub use filter::Stacking;
-pub use launch::{Ended, Error, run, run_stacking};
+pub use launch::{Ended, Error, Running, enter, run, run_stacking, spawn};
+pub use stack::is_offered;

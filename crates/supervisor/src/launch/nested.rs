@@ -28,12 +28,100 @@ const AT_EXEC: u32 = 3;
 
 /// Runs `command` with the rules of `domain` before those in force on the caller, and waits for it.
 pub fn run(domain: &Domain, log: &Log, command: Command) -> Result<Ended, Error> {
-    let entry = stack::define(domain.rules().iter().rev(), log).map_err(refused)?;
     let mask = sys::block_signals().map_err(step("cannot block signals"))?;
-    let ended = start(entry, command, mask);
-    entry.forget_log();
+    let ended = define(domain, log).and_then(|entry| {
+        let ended = start(entry, command, mask).and_then(|mut started| {
+            let ended = attend(started.child)?;
+            started.explained(ended)
+        });
+        entry.forget_log();
+        ended
+    });
     drop(sys::set_signal_mask(&mask));
     ended
+}
+
+/// Starts `command` like [`run`], and does not wait.
+pub fn spawn(domain: &Domain, log: &Log, command: Command) -> Result<Started, Error> {
+    let mask = sys::block_signals().map_err(step("cannot block signals"))?;
+    let started = define(domain, log).and_then(|entry| start(entry, command, mask));
+    drop(sys::set_signal_mask(&mask));
+    started
+}
+
+/// Puts the rules of `domain` before those in force on the calling thread, for ever.
+pub fn enter(domain: &Domain, log: &Log) -> Result<(), Error> {
+    if !stack::is_offered() {
+        return Err(Error::NoSupervisor);
+    }
+    let entry = define(domain, log)?;
+    let layer = layer()?;
+    boundary::enter(layer).map_err(|error| not_entered(AT_BOUNDARY, &error.errno()))?;
+    entry.enter().map_err(|error| not_entered(AT_DOMAIN, &error))
+}
+
+fn define(domain: &Domain, log: &Log) -> Result<stack::Entry, Error> {
+    stack::define(domain.rules().iter().rev(), log).map_err(refused)
+}
+
+fn layer() -> Result<landlock::RulesetCreated, Error> {
+    boundary::layer().map_err(|error| Error::Supervisor(format!("ptrace boundary: {error}")))
+}
+
+/// A command that was started; it may not have come to its exec yet.
+#[derive(Debug)]
+pub struct Started {
+    /// The command.
+    pub child: Pid,
+    stage: Arc<SharedWord>,
+    failure: SharedWord,
+    ended: Option<Ended>,
+}
+
+impl Started {
+    /// Whether its end has been seen, so that its id may be somebody else's.
+    pub fn is_over(&self) -> bool {
+        self.ended.is_some()
+    }
+
+    /// Waits for its end.
+    pub fn wait(&mut self) -> Result<Ended, Error> {
+        if let Some(ended) = &self.ended {
+            return Ok(ended.clone());
+        }
+        let waited = loop {
+            match waitpid(Some(self.child), WaitOptions::empty()) {
+                Err(rustix::io::Errno::INTR) => {}
+                waited => break waited.map_err(step("cannot wait for the command"))?,
+            }
+        };
+        let ended = waited.and_then(|(_, status)| ended(status)).unwrap_or(Ended::Killed(libc::SIGKILL));
+        self.ended = Some(ended.clone());
+        self.explained(ended)
+    }
+
+    /// Whether it never came to run anything, and why; else how it ended.
+    fn explained(&mut self, ended: Ended) -> Result<Ended, Error> {
+        let ended = match (self.failure.get().cast_signed(), self.stage.get()) {
+            (0, _) => ended,
+            (errno, AT_EXEC) => Ended::NotStarted(errno),
+            (errno, stage) => return Err(not_entered(stage, &IoError::from_raw_os_error(errno))),
+        };
+        self.ended = Some(ended.clone());
+        Ok(ended)
+    }
+}
+
+fn not_entered(stage: u32, error: &IoError) -> Error {
+    Error::Supervisor(match (stage, error.raw_os_error()) {
+        (AT_BOUNDARY, Some(libc::E2BIG)) => {
+            "sandboxes cannot nest deeper: mainline Landlock, which draws the ptrace boundary, has no more \
+             than 16 layers"
+                .to_owned()
+        }
+        (AT_DOMAIN, _) => format!("cannot enter the domain: {error}"),
+        _ => format!("cannot enter the ptrace boundary: {error}"),
+    })
 }
 
 /// Why the supervisor does not keep the rules, to people.
@@ -50,12 +138,11 @@ pub(crate) fn refused(error: IoError) -> Error {
     Error::Supervisor(why.to_owned())
 }
 
-fn start(entry: stack::Entry, mut command: Command, mask: libc::sigset_t) -> Result<Ended, Error> {
-    let layer = boundary::layer().map_err(|error| Error::Supervisor(format!("ptrace boundary: {error}")))?;
-    let [stage, failure] = [SharedWord::new(), SharedWord::new()];
-    let stage = Arc::new(stage.map_err(step("cannot share memory with the command"))?);
-    let failure = failure.map_err(step("cannot share memory with the command"))?;
-    let (mut layer, us, reached) = (Some(layer), getpid(), Arc::clone(&stage));
+fn start(entry: stack::Entry, mut command: Command, mask: libc::sigset_t) -> Result<Started, Error> {
+    let mut layer = Some(layer()?);
+    let word = || SharedWord::new().map_err(step("cannot share memory with the command"));
+    let (stage, failure) = (Arc::new(word()?), word()?);
+    let (us, reached) = (getpid(), Arc::clone(&stage));
     sys::before_exec(&mut command, move || {
         // Who kills the waiter means the command.
         set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -75,25 +162,8 @@ fn start(entry: stack::Entry, mut command: Command, mask: libc::sigset_t) -> Res
             failure.set(command.exec().raw_os_error().unwrap_or(libc::EIO).cast_unsigned());
             sys::exit(1)
         }
-        Forked::Parent(child) => {
-            let ended = attend(child)?;
-            match (failure.get().cast_signed(), stage.get()) {
-                (0, _) => Ok(ended),
-                (errno, AT_EXEC) => Ok(Ended::NotStarted(errno)),
-                (libc::E2BIG, AT_BOUNDARY) => Err(Error::Supervisor(
-                    "sandboxes cannot nest deeper: mainline Landlock, which draws the ptrace boundary, has no \
-                     more than 16 layers"
-                        .to_owned(),
-                )),
-                (errno, AT_BOUNDARY) => Err(failed("cannot enter the ptrace boundary", errno)),
-                (errno, _) => Err(failed("cannot enter the domain", errno)),
-            }
-        }
+        Forked::Parent(child) => Ok(Started { child, stage, failure, ended: None }),
     }
-}
-
-fn failed(what: &'static str, errno: i32) -> Error {
-    step(what)(IoError::from_raw_os_error(errno))
 }
 
 /// The waiter: signals out, until the command ends.

@@ -124,7 +124,7 @@ fn watch_over(tree: &Tree, reports: UnixStream) {
     let mut waiter = Some(reports);
     loop {
         let mut ready = vec![PollFd::new(&tree.shared.listener, PollFlags::empty())];
-        ready.extend(waiter.as_ref().map(|waiter| PollFd::new(waiter, PollFlags::empty())));
+        ready.extend(waiter.as_ref().map(|waiter| PollFd::new(waiter, PollFlags::RDHUP)));
         if poll(&mut ready, None).is_err() {
             continue;
         }

@@ -34,6 +34,7 @@ fn remote_iovec(address: u64, iov_len: usize) -> Result<libc::iovec> {
 }
 
 /// A word shared with the processes forked after it was made.
+#[derive(Debug)]
 pub struct SharedWord(*const AtomicU32);
 
 // SAFETY: the word is an atomic in a shared mapping that lives as long as the process.
