@@ -62,6 +62,14 @@ pub enum Error {
     /// The supervisor could not establish the sandbox.
     #[error("{0}")]
     Supervisor(String),
+    /// The supervisor that is there does not keep the new rules, or the calling thread cannot enter.
+    #[error("{why}")]
+    NotNested {
+        /// The reason, for people.
+        why: String,
+        /// The reason, for programs.
+        errno: i32,
+    },
     /// The calling thread is in no sandbox of ours, so nobody would answer for its new rules.
     #[error(
         "a thread can confine itself only in a sandbox that is there already; start the program in one, or \

@@ -23,9 +23,9 @@ mod domains;
 mod serve;
 pub mod tag;
 
-pub use client::{Entry, define, is_offered};
+pub use client::{Entry, define, is_offered, while_layering};
 pub use domains::Domains;
-pub use serve::{personality, prctl};
+pub use serve::{create_ruleset, personality, prctl};
 
 use landlock_compiler::object::RuleObject;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,9 @@ const OFFER: u32 = 0;
 const DEFINE: u32 = 1;
 /// The log given with the domain of this number is not to be written any more.
 const FORGET_LOG: u32 = 2;
+
+/// Whether the calling thread is about to make a layer of mainline Landlock for the ptrace boundary: 1 or 0.
+const LAYERS: u32 = 3;
 
 /// What both sides must agree on.
 const VERSION: i64 = 1;

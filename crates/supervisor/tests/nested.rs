@@ -299,3 +299,21 @@ fn the_inner_log_ends_with_its_command() {
     let lines: Vec<_> = outcome.printed().lines().collect();
     assert!(lines[0].contains("\"no_new\"") && lines[1..] == ["after"], "{outcome:?}");
 }
+
+/// What the supervisor does for a caller would not be held to the caller's own layer of mainline Landlock.
+#[test]
+fn mainline_landlock_is_switched_off_inside() {
+    const CREATE_RULESET: &str = "444";
+    const VERSION: &str = "1";
+    const EOPNOTSUPP: i32 = 95;
+    let bench = Bench::new();
+    let call = bench.probe("call", &[]);
+    let outer = wide(&bench);
+    let arguments = [CREATE_RULESET, "0", "0", VERSION];
+    assert_eq!(bench.run(bench.plain(&call).args(arguments)).code, 0);
+    assert_eq!(bench.run(bench.confined(&[&outer], &call).args(arguments)).code, EOPNOTSUPP);
+    let nested = sandbox(&bench, &[&deny(&bench, "no_new", NEW)]);
+    bench.file("inner", 0o644, "");
+    let script = format!("{nested} {} {}", call.display(), arguments.join(" "));
+    assert_eq!(shell(&bench, &[&outer], &script).code, EOPNOTSUPP);
+}

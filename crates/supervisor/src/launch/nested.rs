@@ -65,7 +65,8 @@ fn define(domain: &Domain, log: &Log) -> Result<stack::Entry, Error> {
 }
 
 fn layer() -> Result<landlock::RulesetCreated, Error> {
-    boundary::layer().map_err(|error| Error::Supervisor(format!("ptrace boundary: {error}")))
+    stack::while_layering(boundary::layer)
+        .map_err(|error| Error::Supervisor(format!("ptrace boundary: {error}")))
 }
 
 /// A command that was started; it may not have come to its exec yet.
@@ -113,7 +114,7 @@ impl Started {
 }
 
 fn not_entered(stage: u32, error: &IoError) -> Error {
-    Error::Supervisor(match (stage, error.raw_os_error()) {
+    let why = match (stage, error.raw_os_error()) {
         (AT_BOUNDARY, Some(libc::E2BIG)) => {
             "sandboxes cannot nest deeper: mainline Landlock, which draws the ptrace boundary, has no more \
              than 16 layers"
@@ -121,21 +122,23 @@ fn not_entered(stage: u32, error: &IoError) -> Error {
         }
         (AT_DOMAIN, _) => format!("cannot enter the domain: {error}"),
         _ => format!("cannot enter the ptrace boundary: {error}"),
-    })
+    };
+    Error::NotNested { why, errno: error.raw_os_error().unwrap_or(libc::EIO) }
 }
 
-/// Why the supervisor does not keep the rules, to people.
-pub(crate) fn refused(error: IoError) -> Error {
+/// Why the supervisor does not keep the rules.
+fn refused(error: IoError) -> Error {
     let why = match error.raw_os_error() {
         Some(libc::EOPNOTSUPP) => {
             "the sandbox around this one watches only what its own rules can deny, and these rules can deny \
              more; start the outer one with --stackable"
+                .to_owned()
         }
-        Some(libc::E2BIG) => "more rules would be in force than a thread may have, which is 64",
-        Some(libc::ENOSPC) => "the supervisor around this sandbox keeps no more domains",
-        _ => return step("the supervisor around this sandbox does not take the rules")(error),
+        Some(libc::E2BIG) => "more rules would be in force than a thread may have, which is 64".to_owned(),
+        Some(libc::ENOSPC) => "the supervisor around this sandbox keeps no more domains".to_owned(),
+        _ => format!("the supervisor around this sandbox does not take the rules: {error}"),
     };
-    Error::Supervisor(why.to_owned())
+    Error::NotNested { why, errno: error.raw_os_error().unwrap_or(libc::EIO) }
 }
 
 fn start(entry: stack::Entry, mut command: Command, mask: libc::sigset_t) -> Result<Started, Error> {

@@ -5,7 +5,7 @@ use std::io::{Error, Result};
 
 use landlock_compiler::rule::Rule;
 
-use super::{DEFINE, Definition, FORGET_LOG, LogTo, OFFER, OPTION, VERSION, tag};
+use super::{DEFINE, Definition, FORGET_LOG, LAYERS, LogTo, OFFER, OPTION, VERSION, tag};
 use crate::denial::Log;
 use crate::sys;
 
@@ -47,3 +47,12 @@ impl Entry {
 
 /// The persona that only asks.
 const ASK: u32 = u32::MAX;
+
+/// Runs `make` with mainline Landlock, which is switched off in a sandbox.
+pub fn while_layering<T>(make: impl FnOnce() -> T) -> T {
+    let say = |begins: bool| drop(sys::prctl(OPTION, [LAYERS.into(), begins.into(), 0]));
+    say(true);
+    let made = make();
+    say(false);
+    made
+}

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The domains of one supervisor, and who is in which.
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
 use landlock_compiler::rule::Rule;
 use rustix::io::Errno;
@@ -25,6 +26,8 @@ pub struct Domains {
     watched: Vec<Plan>,
     outermost: Arc<Judge>,
     nested: RwLock<Vec<Nested>>,
+    /// Threads that make a layer of the ptrace boundary now.
+    layering: Mutex<HashSet<u32>>,
 }
 
 #[derive(Debug)]
@@ -41,7 +44,12 @@ impl Domains {
     /// A tree's first domain.
     pub fn new(outermost: Judge, stacking: Stacking) -> Domains {
         let watched = filter::plan_of_tree(&outermost.domain, stacking);
-        Domains { watched, outermost: Arc::new(outermost), nested: RwLock::default() }
+        Domains {
+            watched,
+            outermost: Arc::new(outermost),
+            nested: RwLock::default(),
+            layering: Mutex::default(),
+        }
     }
 
     /// What the filter notifies.
@@ -147,6 +155,24 @@ impl Domains {
         let new = number(nested.len())?;
         nested.push(Nested { judge: Arc::new(outside.inside(domain, log, new)), outer, has_log, insns });
         Ok(new)
+    }
+
+    fn layers(&self) -> MutexGuard<'_, HashSet<u32>> {
+        self.layering.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that a thread begins to make a layer of the ptrace boundary, or has done so.
+    pub fn layering(&self, tid: u32, begins: bool) {
+        if begins {
+            self.layers().insert(tid);
+        } else {
+            self.layers().remove(&tid);
+        }
+    }
+
+    /// Whether a thread has said that it makes a layer of the ptrace boundary.
+    pub fn is_layering(&self, tid: u32) -> bool {
+        self.layers().contains(&tid)
     }
 
     /// Closes the log that came with a domain inside `outer`. `EPERM`: not inside, or without one.

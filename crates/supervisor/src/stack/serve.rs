@@ -11,11 +11,12 @@ use landlock_compiler::verify::{Loader, verify};
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::{DEFINE, Definition, FORGET_LOG, LogTo, OFFER, OPTION, VERSION, domains, tag};
+use super::{DEFINE, Definition, FORGET_LOG, LAYERS, LogTo, OFFER, OPTION, VERSION, domains, tag};
 use crate::act::{closed, place};
 use crate::denial::Log;
 use crate::judge::actions;
 use crate::object::errno;
+use crate::proc;
 use crate::request::{Answer, DONE, Reply, Request};
 
 /// A definition of as many rules as a thread may have is smaller.
@@ -34,8 +35,20 @@ pub fn prctl(request: &Request<'_>) -> Answer {
             request.shared.domains.forget_log(number, request.judge.number)?;
             DONE
         }
+        Ok(LAYERS) => {
+            request.shared.domains.layering(request.notification.tid, request.arg(2) != 0);
+            DONE
+        }
         _ => Err(Errno::INVAL),
     }
+}
+
+/// landlock_create_ruleset(attributes, size, flags). What we do for a caller would not be held to a layer it has
+/// put on itself, so mainline Landlock says here what it says where it is switched off. A layer of the ptrace boundary
+/// restricts nothing that we do.
+pub fn create_ruleset(request: &Request<'_>) -> Answer {
+    let may = request.shared.domains.is_layering(request.notification.tid);
+    if may { Ok(Reply::Continue) } else { Err(Errno::OPNOTSUPP) }
 }
 
 /// `E2BIG`, `EFAULT`, `EINVAL` for a definition that is none, what the verifier gives, and what
@@ -69,7 +82,8 @@ fn loader(request: &Request<'_>) -> Result<Loader, Errno> {
 /// A log we write to for the caller: only a file that it could write to itself.
 fn open_log(request: &Request<'_>, log: LogTo) -> Result<Log, Errno> {
     let file = request.open_object(log.descriptor)?;
-    if rustix::fs::fcntl_getfl(&file)? & OFlags::RWMODE == OFlags::RDONLY {
+    // Files of /proc act on who writes to them.
+    if rustix::fs::fcntl_getfl(&file)? & OFlags::RWMODE == OFlags::RDONLY || proc::is_proc(&file) {
         return Err(Errno::BADF);
     }
     request.judge.ask(request, actions("file_permission", Actions::WRITE), &file)?;

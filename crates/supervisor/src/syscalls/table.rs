@@ -370,7 +370,7 @@ pub const TABLE: &[Row] = &[
     row(441, "epoll_pwait2", Nothing),
     row(442, "mount_setattr", Announces(&[], place::mount)),
     row(443, "quotactl_fd", Nothing),
-    row(444, "landlock_create_ruleset", Nothing),
+    row(444, "landlock_create_ruleset", Announces(&[], stack::create_ruleset)),
     row(445, "landlock_add_rule", Nothing),
     row(446, "landlock_restrict_self", Nothing),
     row(447, "memfd_secret", Nothing),
