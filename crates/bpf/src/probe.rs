@@ -7,9 +7,13 @@
 mod preemption;
 
 use std::fmt;
+use std::io::Read;
+use std::os::fd::OwnedFd;
 
 use landlock_compiler::insn::Insn;
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::io::Errno;
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 pub use preemption::{Preemption, preemption};
 
@@ -43,10 +47,24 @@ impl fmt::Display for Answer {
 /// Whether `bpf` is among the active Linux security modules, so that programs of kind
 /// [`ProgramKind::Lsm`] are asked.
 pub fn bpf_is_an_active_lsm() -> Answer {
-    match std::fs::read_to_string(LSM_LIST) {
+    let list = read_unmounted("securityfs", "lsm");
+    match list.or_else(|_| std::fs::read_to_string(LSM_LIST)) {
         Ok(list) => lsm_list_has_bpf(&list),
         Err(error) => Answer::Unknown(format!("{LSM_LIST}: {error}; is securityfs mounted?")),
     }
+}
+
+/// A file of a file system of the kernel's, through a mount of our own that no path leads to: it need not be
+/// mounted and cannot be forged.
+fn read_unmounted(file_system: &str, path: &str) -> rustix::io::Result<String> {
+    let context = fsopen(file_system, FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_create(&context)?;
+    let root = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
+    let file: OwnedFd = openat(&root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut text = String::new();
+    let read = std::fs::File::from(file).read_to_string(&mut text);
+    read.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    Ok(text)
 }
 
 fn lsm_list_has_bpf(list: &str) -> Answer {

@@ -17,6 +17,9 @@ use crate::sys;
 const LOG_SIZE: usize = 1 << 18;
 const LOG_SIZE_MAX: usize = (u32::MAX >> 2) as usize;
 
+/// How often a program is loaded before the answer that it should be tried again stands.
+const ATTEMPTS: u32 = 10;
+
 /// What a program is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProgramKind {
@@ -114,7 +117,7 @@ impl Program {
         };
         let insns: Vec<_> = spec.insns.iter().map(|insn| insn.encode()).collect();
         // The log costs the verifier time, so it is asked for only once it is known to be needed.
-        match sys::prog_load(attributes, &insns, spec.license, &mut []) {
+        match load(attributes, &insns, spec, &mut []) {
             Ok(fd) => Ok(Program { fd }),
             Err(errno) => Err(explain(attributes, &insns, spec, errno)),
         }
@@ -155,12 +158,28 @@ impl AsFd for Program {
     }
 }
 
+/// The verifier stops when a signal comes, and says that one should try again.
+fn load(
+    attributes: sys::ProgLoad,
+    insns: &[[u8; 8]],
+    spec: &ProgramSpec<'_>,
+    log: &mut [u8],
+) -> std::result::Result<OwnedFd, Errno> {
+    for _ in 1..ATTEMPTS {
+        match sys::prog_load(attributes, insns, spec.license, log) {
+            Err(Errno::AGAIN) => {}
+            answer => return answer,
+        }
+    }
+    sys::prog_load(attributes, insns, spec.license, log)
+}
+
 /// Loads again, for the log. Should it succeed now, the first answer stands: nothing is loaded.
 fn explain(attributes: sys::ProgLoad, insns: &[[u8; 8]], spec: &ProgramSpec<'_>, errno: Errno) -> Error {
     let mut size = LOG_SIZE;
     let log = loop {
         let mut log = vec![0; size];
-        match sys::prog_load(attributes, insns, spec.license, &mut log) {
+        match load(attributes, insns, spec, &mut log) {
             Err(Errno::NOSPC) if size < LOG_SIZE_MAX => size = (size * 8).min(LOG_SIZE_MAX),
             _ => break log,
         }

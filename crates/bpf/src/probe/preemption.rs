@@ -9,11 +9,6 @@
 //! through a mount of our own that no path leads to, so it need not be mounted and cannot be forged.
 
 use std::fmt;
-use std::io::Read;
-use std::os::fd::OwnedFd;
-
-use rustix::fs::{Mode, OFlags, openat};
-use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsmount, fsopen};
 
 /// When kernel code gives up the CPU.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,14 +84,7 @@ fn of_debugfs(text: &str) -> Preemption {
 }
 
 fn dynamic_mode() -> rustix::io::Result<String> {
-    let debugfs = fsopen("debugfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_create(&debugfs)?;
-    let root = fsmount(&debugfs, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::empty())?;
-    let file: OwnedFd = openat(&root, "sched/preempt", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    let mut text = String::new();
-    let read = std::fs::File::from(file).read_to_string(&mut text);
-    read.map_err(|error| rustix::io::Errno::from_io_error(&error).unwrap_or(rustix::io::Errno::IO))?;
-    Ok(text)
+    super::read_unmounted("debugfs", "sched/preempt")
 }
 
 #[cfg(test)]
