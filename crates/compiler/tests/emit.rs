@@ -4,8 +4,6 @@
 //! The domain makes use of everything: the mode, computed actions, commands, the syscall, and a rule
 //! whose answer is known beforehand at most hooks.
 
-use std::fmt::Write;
-
 use landlock_compiler::asm;
 use landlock_compiler::domain::Domain;
 use landlock_compiler::emit::{Attachment, Layout, MapSlot, Report, emit};
@@ -94,14 +92,7 @@ fn domain() -> Domain {
 }
 
 fn disassembled(insns: &[Insn]) -> String {
-    let mut text = String::new();
-    let mut at = 0;
-    while at < insns.len() {
-        let statement = asm::print_insn(insns, at);
-        writeln!(text, "{at:5}: {statement}").unwrap();
-        at += if insns[at].code == 0x18 { 2 } else { 1 };
-    }
-    text
+    asm::listing(insns).map(|(_, line)| line + "\n").collect()
 }
 
 /// The hook's program on each saved kernel, equal ones together.

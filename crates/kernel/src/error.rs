@@ -4,6 +4,8 @@
 use landlock_bpf::btf::BtfError;
 use landlock_compiler::emit::EmitError;
 
+use crate::bug::Bug;
+
 /// [`std::result::Result`] with this crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
@@ -31,13 +33,8 @@ pub enum Error {
     #[error("the kernel target is not available: {0}")]
     Unavailable(String),
     /// The kernel refused a program made of rules our verifier accepted.
-    #[error("the kernel refuses the program for {hook}; this is a bug of ours, please report it: {error}")]
-    Bug {
-        /// The hook.
-        hook: &'static str,
-        /// What the kernel said, its verifier's log included.
-        error: Box<landlock_bpf::Error>,
-    },
+    #[error(transparent)]
+    Bug(#[from] Box<Bug>),
     /// All places are taken.
     #[error("there is no place for more {what}: the limit is {limit}")]
     Full {

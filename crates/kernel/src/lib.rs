@@ -10,6 +10,7 @@
 mod about;
 mod attached;
 mod attachment;
+mod bug;
 mod canary;
 mod change;
 mod engine;
@@ -23,6 +24,7 @@ mod programs;
 mod state;
 
 pub use attachment::{Attachment, Lacking, attachment, lacking};
+pub use bug::Bug;
 pub use engine::{Engine, FOLDER, enter};
 pub use error::{Error, Result};
 pub use loaded::{Denials, Living, Loaded};

@@ -12,6 +12,7 @@ use landlock_compiler::hooks::Hook;
 use rustix::io::Errno;
 
 use crate::about::{About, Content, Place};
+use crate::bug::Bug;
 use crate::change::Change;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
@@ -122,7 +123,7 @@ impl Wanted<'_> {
         });
         let program =
             self.kernel.target()?.load(hook.name, "domain", &insns).map_err(|error| match error {
-                Error::Bpf(error) => Error::Bug { hook: hook.name, error: Box::new(error) },
+                Error::Bpf(error) => Bug::of(error, hook.name, &self.domain, &insns),
                 other => other,
             })?;
         array.set_program(about.place.slot, &program)?;

@@ -70,7 +70,7 @@ mod syntax;
 
 pub use assemble::parse;
 pub use error::{AsmError, AsmErrors, MAX_ERRORS};
-pub use print::{print, print_insn};
+pub use print::{listing, print, print_insn};
 
 /// Most bytes an assembly file may have.
 pub const MAX_SIZE: usize = 1 << 20;

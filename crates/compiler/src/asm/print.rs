@@ -54,6 +54,15 @@ pub fn print_insn(insns: &[Insn], at: usize) -> String {
     format!(".insn {code:#04x}, {dst}, {src}, {off}, {imm}")
 }
 
+/// Each instruction of a program, also of the kernel's, as [`print_insn`] has it, with its index before it;
+/// second halves of 64-bit loads are left out.
+pub fn listing(insns: &[Insn]) -> impl Iterator<Item = (usize, String)> {
+    let slots = |at| Op::decode(insns, at).map_or(1, Op::slots);
+    let starts = std::iter::successors(Some(0), move |at| Some(at + slots(*at)));
+    let starts = starts.take_while(|at| *at < insns.len());
+    starts.map(|at| (at, format!("{at:5}: {}", print_insn(insns, at))))
+}
+
 /// The operation, if it has a form of its own that says everything its encoding does.
 fn printable(insns: &[Insn], at: usize) -> Option<Op> {
     let op = Op::decode(insns, at).ok()?;
