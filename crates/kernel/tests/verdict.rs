@@ -145,6 +145,8 @@ fn the_kernel_decides_as_the_evaluator_does() {
     let domains = (proptest::collection::vec(fs, 1..3), proptest::collection::vec(fcntl, 0..3));
     let files = files();
     let (mut denied, mut allowed) = (0, 0);
+    // Held, so that hooks are attached once and stay.
+    let mut held = Vec::new();
     for _ in 0..DOMAINS {
         let (actions, commands) = domains.new_tree(&mut runner).unwrap().current();
         let loaded =
@@ -153,6 +155,7 @@ fn the_kernel_decides_as_the_evaluator_does() {
             assert_eq!(kernel, evaluator, "{operation} of mode {mode:o} under {:#?}", loaded.domain());
             *(if kernel { &mut denied } else { &mut allowed }) += 1;
         }
+        held.push(loaded);
     }
     println!("{DOMAINS} random domains: {denied} operations denied and {allowed} allowed, as evaluated");
     assert!(denied > 50 && allowed > 50);

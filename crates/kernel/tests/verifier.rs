@@ -101,8 +101,7 @@ impl Bench {
             Err(Error::Rejected { errno, log, .. }) => {
                 let log: Vec<&str> = log.lines().collect();
                 let end = &log[log.len().saturating_sub(60)..];
-                let program: Vec<String> =
-                    (0..insns.len()).map(|at| format!("{at}: {}", asm::print_insn(&insns, at))).collect();
+                let program: Vec<String> = asm::listing(&insns).map(|(_, line)| line).collect();
                 panic!("{}: {errno}\n{}\n\n{}", hook.name, program.join("\n"), end.join("\n"))
             }
             Err(error) => panic!("{}: {error}", hook.name),

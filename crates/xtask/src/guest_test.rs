@@ -21,6 +21,11 @@ const WITHOUT_BPF: &str = "--append=lsm=landlock,lockdown,yama";
 /// How such a guest must not preempt for the kernel target to work in it.
 const NOT_PREEMPTED: &str = "--require=preempt=none,voluntary";
 const KERNEL_TARGET: &str = "--cargo-test=landlock-kernel";
+/// Verdicts, and what is particular to each way to attach programs.
+const WITH_BPF: &str = "verdict --ignored --nocapture && attachment --ignored asked_alike with_bpf && \
+                        landlock_kernel --ignored";
+const WITHOUT_BPF_TESTS: &str =
+    "verdict --ignored --nocapture && attachment --ignored asked_alike without_bpf";
 /// The shipped rules are in this folder of the guest.
 const RULES: &str = "--env=RULES=/rules";
 
@@ -118,15 +123,15 @@ const RUNS: &[Run] = &[
     },
     Run {
         guest: &["--kernel=6.1", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
-        tests: &["verdict", "--ignored", "--nocapture"],
+        tests: &["sh", "-c", WITH_BPF],
     },
     Run {
         guest: &["--kernel=6.12", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
-        tests: &["verdict", "--ignored", "--nocapture"],
+        tests: &["sh", "-c", WITH_BPF],
     },
     Run {
         guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
-        tests: &["verdict", "--ignored", "--nocapture"],
+        tests: &["sh", "-c", WITH_BPF],
     },
     Run {
         guest: &[
@@ -161,7 +166,7 @@ const RUNS: &[Run] = &[
             NOT_PREEMPTED,
             "--timeout=600",
         ],
-        tests: &["verdict", "--ignored", "--nocapture"],
+        tests: &["sh", "-c", WITHOUT_BPF_TESTS],
     },
     Run {
         guest: &[
@@ -172,7 +177,39 @@ const RUNS: &[Run] = &[
             NOT_PREEMPTED,
             "--timeout=600",
         ],
-        tests: &["verdict", "--ignored", "--nocapture"],
+        tests: &["sh", "-c", WITHOUT_BPF_TESTS],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            KERNEL_TARGET,
+            WITHOUT_BPF,
+            "--append=preempt=full",
+            "--require=no-lsm=bpf",
+            "--env=PREEMPTION=full",
+        ],
+        tests: &["attachment", "--ignored", "preempted"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            KERNEL_TARGET,
+            WITHOUT_BPF,
+            "--append=preempt=full",
+            "--require=no-lsm=bpf",
+            "--env=PREEMPTION=full",
+        ],
+        tests: &["attachment", "--ignored", "preempted"],
+    },
+    Run {
+        guest: &[
+            "--kernel=latest",
+            KERNEL_TARGET,
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            "--env=PREEMPTION=lazy",
+        ],
+        tests: &["attachment", "--ignored", "preempted"],
     },
     Run {
         guest: &["--kernel=6.12", KERNEL_TARGET, "--user"],
