@@ -51,5 +51,6 @@ pub use landlock_compiler::domain::Domain;
 pub use landlock_compiler::file_type::FileType;
 pub use landlock_compiler::insn::Insn;
 pub use landlock_compiler::rule::Rule;
-pub use rules::{from_assembly, from_file, from_insns, from_object};
+pub use landlock_compiler::verify::Loader;
+pub use rules::{from_assembly, from_file, from_insns, from_object, loader};
 pub use sandbox::{Child, Sandbox, Target, target};

@@ -87,7 +87,7 @@ fn verified(objects: Vec<RuleObject>) -> Result<Vec<Rule>, Error> {
 }
 
 /// What this process may load: debug rules need CAP_SYS_ADMIN, which counts only in the initial user namespace.
-pub(crate) fn loader() -> Loader {
+pub fn loader() -> Loader {
     const INITIAL: u64 = 0xefff_fffd;
     let effective = capabilities(None).map(|sets| sets.effective).unwrap_or(CapabilitySet::empty());
     let initial = || std::fs::metadata("/proc/self/ns/user").is_ok_and(|ns| ns.st_ino() == INITIAL);

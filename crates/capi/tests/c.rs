@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `api.c`, compiled against the header and both libraries, outside of sandboxes and inside. Without a harness: starting a
+//! sandbox takes a process with one thread.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use ebpf_landlock::{Domain, Sandbox};
+
+fn main() {
+    build();
+    let folder = std::env::temp_dir().join(format!("landlock-capi-{}", std::process::id()));
+    std::fs::create_dir(&folder).expect("a folder");
+    for library in ["liblandlock_ebpf.so", "liblandlock_ebpf.a"] {
+        let program = compile(&folder, library);
+        let inside = |part: &str| {
+            let sandbox = Sandbox::new(Domain::default()).stackable(true);
+            sandbox.spawn(command(&program, part)).expect("a sandbox").wait().expect("an end")
+        };
+        for part in ["load", "outside"] {
+            let status = command(&program, part).status().expect("run");
+            assert!(status.success(), "{library}: {part}: {status}");
+        }
+        for part in ["load", "prepend", "pass"] {
+            let status = inside(part);
+            assert!(status.success(), "{library}: {part} inside: {status}");
+        }
+        println!("test {library} ... ok");
+    }
+    std::fs::remove_dir_all(&folder).expect("the folder gone");
+}
+
+/// Cargo does not build them for a test: nothing in Rust links to them.
+fn build() {
+    let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+    let built = Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--lib", "--profile", profile])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .status();
+    assert!(built.is_ok_and(|status| status.success()), "cannot build the libraries");
+}
+
+fn command(program: &Path, part: &str) -> Command {
+    let folder = program.with_extension(part);
+    drop(std::fs::remove_dir_all(&folder));
+    std::fs::create_dir(&folder).expect("a folder");
+    let mut command = Command::new(program);
+    command.arg(part).current_dir(folder);
+    command
+}
+
+fn compile(folder: &Path, library: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("our own path");
+    let library = test.parent().and_then(Path::parent).expect("a target folder").join(library);
+    // As installed.
+    let soname = folder.join("liblandlock-ebpf.so.0");
+    std::fs::copy(&library, &soname).expect("the library");
+    let program = folder.join(format!("api-{}", library.extension().expect("an extension").display()));
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let cc = Command::new("cc")
+        .args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-I"])
+        .arg(here.join("../../include"))
+        .arg("-o")
+        .args([&program, &here.join("tests/api.c"), &library])
+        .args(["-ldl", "-lm"])
+        .arg(format!("-Wl,-rpath,{}", folder.display()))
+        .output()
+        .expect("the tests need a C compiler, cc");
+    assert!(cc.status.success(), "{}", String::from_utf8_lossy(&cc.stderr));
+    program
+}
