@@ -222,6 +222,10 @@ pub fn enter(token: u64) -> Result<()> {
         Some(Answer::NotPermitted) => Err(Error::Gate("it needs no_new_privs or CAP_SYS_ADMIN")),
         Some(Answer::Elsewhere) => Err(Error::Gate("it is not in the domain that this one extends")),
         Some(Answer::Full) => Err(Error::Gate("too many threads are in domains")),
+        Some(Answer::Workers) => Err(Error::Gate(
+            "it uses io_uring, and workers it may have would stay outside; execute a program or start a new \
+             thread first",
+        )),
         None => Err(Error::Gate("no engine knows the token, or it was used")),
     }
 }

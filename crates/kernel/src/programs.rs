@@ -86,8 +86,16 @@ fn gate(target: Target<'_>, Maps { threads, tokens, counts, .. }: &Maps) -> Resu
         ("eacces", errno(Answer::NotPermitted)),
         ("estale", errno(Answer::Elsewhere)),
         ("eagain", errno(Answer::Full)),
+        ("ebusy", errno(Answer::Workers)),
     ];
-    target.load("task_prctl", "gate", &assemble(include_str!("programs/gate.s"), &filling))
+    let io_uring = match offset(target.btf, "struct task_struct", "io_uring") {
+        Ok(offset) => format!("*(u64 *)(r7 + {offset})"),
+        // A kernel without io_uring has no workers.
+        Err(Error::Btf(error)) if error.is_missing() => "0".to_owned(),
+        Err(error) => return Err(error),
+    };
+    let text = include_str!("programs/gate.s").replace("{io_uring}", &io_uring);
+    target.load("task_prctl", "gate", &assemble(&text, &filling))
 }
 
 /// What passes a domain on to new threads.
@@ -207,12 +215,14 @@ pub(crate) enum Answer {
     Elsewhere,
     /// EAGAIN.
     Full,
+    /// EBUSY.
+    Workers,
 }
 
 impl Answer {
     pub(crate) fn of(errno: rustix::io::Errno) -> Option<Answer> {
-        use Answer::{Elsewhere, Entered, Full, NotPermitted};
-        [Entered, NotPermitted, Elsewhere, Full].into_iter().find(|answer| answer.errno() == errno)
+        use Answer::{Elsewhere, Entered, Full, NotPermitted, Workers};
+        [Entered, NotPermitted, Elsewhere, Full, Workers].into_iter().find(|answer| answer.errno() == errno)
     }
 
     fn errno(self) -> rustix::io::Errno {
@@ -222,6 +232,7 @@ impl Answer {
             Answer::NotPermitted => Errno::ACCESS,
             Answer::Elsewhere => Errno::STALE,
             Answer::Full => Errno::AGAIN,
+            Answer::Workers => Errno::BUSY,
         }
     }
 }
@@ -266,11 +277,12 @@ mod tests {
             "cap_effective",
             "counts",
             "slots",
+            "io_uring",
             "lineage",
             "tracer",
             "tracee",
         ];
-        let errnos = ["entered", "eacces", "estale", "eagain"];
+        let errnos = ["entered", "eacces", "estale", "eagain", "ebusy"];
         let filling: Vec<Filling> = names.into_iter().chain(errnos).map(|name| (name, 1)).collect();
         for text in [
             include_str!("programs/dispatch.s"),

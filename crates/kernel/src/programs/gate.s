@@ -1,7 +1,8 @@
 ; task_prctl: a thread with a token enters the domain the token is for.
 ;
 ; Tokens are used once. The thread must have no_new_privs or CAP_SYS_ADMIN in its user namespace, and be
-; in the domain the new one extends. A token that is not known may be another engine's: 0 leaves it to
+; in the domain the new one extends. A thread that uses io_uring may have workers, which act for it and would
+; stay outside; programs begin without. A token that is not known may be another engine's: 0 leaves it to
 ; others, in the end to the kernel, which does not know the option.
 ;
 ; Against the collector, which deletes a domain's tokens and then reads its count: the thread is counted
@@ -27,6 +28,9 @@
     r0 = -{eacces}
     exit
 may:
+    r1 = {io_uring}
+    r1 = le64 r1                        ; a number: pointers the verifier may take for never NULL
+    if r1 != 0 goto workers
     .insn 0x18, 1, 1, 0, {tokens}
     .insn 0, 0, 0, 0, 0
     r2 = r10
@@ -122,6 +126,9 @@ other:
     exit
 elsewhere:
     r0 = -{estale}
+    exit
+workers:
+    r0 = -{ebusy}
     exit
 full:
     r0 = -{eagain}
