@@ -212,6 +212,42 @@ const RUNS: &[Run] = &[
         tests: &["attachment", "--ignored", "preempted"],
     },
     Run {
+        guest: &["--kernel=6.1", KERNEL_TARGET, "--require=lsm=bpf", "--disk", "--timeout=600"],
+        tests: &["semantics", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &["--kernel=6.12", KERNEL_TARGET, "--require=lsm=bpf", "--disk", "--timeout=600"],
+        tests: &["semantics", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--disk", "--timeout=600"],
+        tests: &["semantics", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            KERNEL_TARGET,
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            NOT_PREEMPTED,
+            "--disk",
+            "--timeout=600",
+        ],
+        tests: &["semantics", "--ignored", "--nocapture"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            KERNEL_TARGET,
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            NOT_PREEMPTED,
+            "--disk",
+            "--timeout=600",
+        ],
+        tests: &["semantics", "--ignored", "--nocapture"],
+    },
+    Run {
         guest: &["--kernel=6.12", KERNEL_TARGET, "--user"],
         tests: &["engine", "--ignored", "unprivileged"],
     },
