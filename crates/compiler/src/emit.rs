@@ -173,7 +173,7 @@ pub fn emit(
         body.stand_in(hook, arguments, &questions)?;
     }
     body.ask_all(arguments, &questions)?;
-    let linked = body.end(hook, report)?;
+    let linked = body.end(arguments, hook, report)?;
     Ok(Some(Program { insns: linked.insns, maps: linked.maps }))
 }
 
@@ -295,14 +295,20 @@ impl Body<'_> {
         Ok(())
     }
 
-    fn end(mut self, hook: &'static Hook, report: Report) -> Result<code::Linked, EmitError> {
+    fn end(
+        mut self,
+        arguments: Arguments<'_>,
+        hook: &'static Hook,
+        report: Report,
+    ) -> Result<code::Linked, EmitError> {
         self.code.place(self.allowed);
         self.code.set(Reg::R0, 0);
         self.code.exit();
         self.code.place(self.denied);
         if let Report::Record { domain } = report {
             let number = hooks::TABLE.iter().position(|row| row.name == hook.name);
-            denial::report(&mut self.code, small(number.expect("a hook of the table")), domain);
+            let number = small(number.expect("a hook of the table"));
+            denial::report(&mut self.code, arguments, number, domain);
         }
         self.code.set(Reg::R0, -EPERM);
         self.code.exit();

@@ -15,6 +15,7 @@
 pub mod abi;
 pub mod asm;
 pub mod clang;
+pub mod denial;
 pub mod domain;
 pub mod elf;
 pub mod emit;

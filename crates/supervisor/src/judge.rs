@@ -9,7 +9,7 @@ use landlock_compiler::evaluate::{Current, Input, Verdict};
 use landlock_compiler::specialise::{Bits, Known, ObjectKnown};
 use rustix::io::Errno;
 
-use crate::denial::{Denial, Log, ObjectSeen, RuleSeen, Trace, escape, now};
+use crate::denial::{self, Denial, Log, ObjectSeen, RuleSeen, Trace, escape, now};
 use crate::filter;
 use crate::object::Object;
 use crate::request::Request;
@@ -54,14 +54,7 @@ impl About {
 
 impl std::fmt::Display for About {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            About::Actions(actions) if actions.is_empty() => f.write_str("no action"),
-            About::Actions(actions) => {
-                let names: Vec<&str> = actions.iter_names().map(|(name, _)| name).collect();
-                f.write_str(&names.join("|"))
-            }
-            About::Command(event, command) => write!(f, "{} {command:#x}", event.name()),
-        }
+        f.write_str(&denial::attempted(self.event(), self.arg2()))
     }
 }
 
@@ -230,25 +223,15 @@ impl Judge {
                 time: now(),
                 pid: request.notification.tid,
                 comm: request.comm().map_or_else(|| "?".to_owned(), |comm| escape(&comm)),
-                syscall: request.name,
+                syscall: request.name.into(),
                 hook: ask.hook,
                 action: ask.about.to_string(),
                 object: object(),
-                rule: by.map(|(index, insn)| self.seen(index, insn)),
+                rule: by.map(|(index, insn)| RuleSeen::of(&self.domain, index, Some(insn))),
                 reason,
                 errno: "EPERM",
             });
         }
         Err(Errno::PERM)
-    }
-
-    fn seen(&self, index: usize, insn: usize) -> RuleSeen {
-        let rule = self.domain.rules().get(index);
-        RuleSeen {
-            name: rule.map_or("?", |rule| rule.name()).to_owned(),
-            index,
-            insn,
-            line: rule.and_then(|rule| rule.line(insn)).map(|line| format!("{}:{}", line.file, line.line)),
-        }
     }
 }

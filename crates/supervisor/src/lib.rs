@@ -17,7 +17,6 @@ compile_error!("the supervisor target knows the syscall table of x86-64 Linux on
 
 mod act;
 mod boundary;
-pub mod denial;
 mod filter;
 mod interruptible;
 mod judge;
@@ -34,5 +33,7 @@ mod syscalls;
 mod walk;
 
 pub use filter::Stacking;
+pub use landlock_compiler::denial;
 pub use launch::{Ended, Error, Running, enter, run, run_stacking, spawn};
 pub use stack::is_offered;
+pub use syscalls::name as syscall_name;

@@ -48,6 +48,11 @@ pub enum Carry {
     On(Handler),
 }
 
+/// The name of a system call of x86-64, if it is known here.
+pub fn name(nr: u32) -> Option<&'static str> {
+    row(nr).map(|row| row.name)
+}
+
 /// Decides a waiting syscall and carries it out.
 pub type Handler = fn(&Request<'_>) -> Answer;
 

@@ -108,6 +108,12 @@ fn low_half(code: &mut Code, dst: Reg, src: Reg) {
     code.op(Op::Alu { op: AluOp::Mov, width: Width::W32, dst, src: src.into() });
 }
 
+/// Whether the layout has what [`syscall`] reads.
+pub(super) fn can_see_syscall(arguments: Arguments<'_>) -> bool {
+    let read = [Member::TaskFlags, Member::TaskStatus, Member::SyscallNumber];
+    read.iter().all(|member| arguments.layout.offset(*member).is_ok())
+}
+
 /// Stores the architecture and the number of the running syscall, both 0 where there is none. x86 only:
 /// elsewhere the layout lacks what is read. Clobbers `r0` to `r5`, `r7`, `r8`.
 pub(super) fn syscall(code: &mut Code, arguments: Arguments<'_>) -> Result<(), EmitError> {

@@ -1,28 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The record of a denial: written by programs into a ring buffer, read by processes.
 
+use super::actions;
 use super::code::Code;
+use super::object::Arguments;
 use super::{CONTEXT, FRAME, INSTANCE, MapSlot, RULE};
 use crate::abi::{context, helper};
 use crate::hooks;
 use crate::op::{AluOp, AtomicOp, CompareOp, Op, Reg, Size, Width};
 
+const KTIME_GET_BOOT_NS: i32 = 125;
 const RINGBUF_OUTPUT: i32 = 130;
 
-/// Byte offsets within a record.
+/// Byte offsets within a record. The first four are written while the context, which lies behind them, is
+/// still needed.
 mod at {
-    pub const DOMAIN: i16 = 0;
+    pub const INSN: i16 = 0;
+    pub const RULE: i16 = 2;
+    pub const HOOK: i16 = 4;
+    pub const INSTANCE: i16 = 6;
     pub const ARG2: i16 = 8;
-    pub const PID_TGID: i16 = 16;
-    pub const RULE: i16 = 24;
-    pub const INSN: i16 = 28;
-    pub const HOOK: i16 = 32;
-    pub const INSTANCE: i16 = 36;
-    pub const COMM: i16 = 40;
+    pub const MODE: i16 = 12;
+    pub const ARCH: i16 = 16;
+    pub const SYSCALL_NR: i16 = 20;
+    pub const DOMAIN: i16 = 24;
+    pub const PID_TGID: i16 = 32;
+    pub const TIME: i16 = 40;
+    pub const COMM: i16 = 48;
 }
 
 /// Bytes of a record.
-pub const RECORD_SIZE: usize = 56;
+pub const RECORD_SIZE: usize = 64;
 const COMM_SIZE: i16 = 16;
 
 /// A denial as a program recorded it.
@@ -40,6 +48,12 @@ pub struct Record {
     pub insn: Option<usize>,
     /// Actions, or the command.
     pub arg2: u64,
+    /// Whole mode of the object; none if there is no object, or no rule looked at it.
+    pub mode: Option<u32>,
+    /// `AUDIT_ARCH_*` and number of the running syscall; none if there is none.
+    pub syscall: Option<(u32, u32)>,
+    /// Nanoseconds since the machine was started (`CLOCK_BOOTTIME`).
+    pub time: u64,
     /// Thread group id in the high 32 bits, thread id in the low.
     pub pid_tgid: u64,
     /// Command name, NUL padded.
@@ -49,43 +63,54 @@ pub struct Record {
 impl Record {
     /// A record from its bytes; none if no program of this version wrote them.
     pub fn parse(bytes: &[u8]) -> Option<Record> {
-        if bytes.len() != RECORD_SIZE {
-            return None;
-        }
+        let bytes: &[u8; RECORD_SIZE] = bytes.try_into().ok()?;
         let start = |at: i16| usize::from(at.unsigned_abs());
         let long = |at| Some(u64::from_le_bytes(bytes[start(at)..].first_chunk().copied()?));
-        let word = |at| usize::try_from(u32::from_le_bytes(bytes[start(at)..].first_chunk().copied()?)).ok();
-        let hook = hooks::TABLE.get(word(at::HOOK)?)?;
+        let word = |at| Some(u32::from_le_bytes(bytes[start(at)..].first_chunk().copied()?));
+        let half = |at| Some(usize::from(u16::from_le_bytes(bytes[start(at)..].first_chunk().copied()?)));
+        let hook = hooks::TABLE.get(half(at::HOOK)?)?;
+        let mode = word(at::MODE).filter(|mode| (1..=MODES).contains(mode));
         Some(Record {
             domain: long(at::DOMAIN)?,
             hook,
-            instance: hook.instances.get(word(at::INSTANCE)?)?,
-            rule: word(at::RULE)?,
-            insn: word(at::INSN)?.checked_sub(1),
-            arg2: long(at::ARG2)?,
+            instance: hook.instances.get(half(at::INSTANCE)?)?,
+            rule: half(at::RULE)?,
+            insn: half(at::INSN)?.checked_sub(1),
+            arg2: word(at::ARG2)?.into(),
+            mode,
+            syscall: word(at::ARCH).filter(|arch| *arch != 0).zip(word(at::SYSCALL_NR)),
+            time: long(at::TIME)?,
             pid_tgid: long(at::PID_TGID)?,
             comm: bytes[start(at::COMM)..].first_chunk().copied()?,
         })
     }
 }
 
+/// The greatest mode; a negative error is greater.
+const MODES: u32 = 0xffff;
+
 /// Writes the record: the instruction is in the low half of `r0`, rule and instance in their registers. A
 /// full ring buffer is counted. The context is gone afterwards.
-pub(super) fn report(code: &mut Code, hook: i32, domain: u64) {
+pub(super) fn report(code: &mut Code, arguments: Arguments<'_>, hook: i32, domain: u64) {
     const RECORD: i16 = -FRAME;
-    // The command name goes where `arg2` is now.
-    const _: () = assert!(RECORD + at::INSTANCE < CONTEXT + context::ARG2);
+    const _: () = assert!(RECORD + at::ARCH <= CONTEXT);
+    const _: () = assert!(RECORD + at::DOMAIN <= CONTEXT + context::ARCH);
     let fp = Reg::R10;
-    code.store(Size::Word, fp, RECORD + at::INSN, Reg::R0);
-    code.load(Size::Double, Reg::R9, fp, CONTEXT + context::ARG2);
-    code.store(Size::Double, fp, RECORD + at::ARG2, Reg::R9);
-    code.store(Size::Word, fp, RECORD + at::RULE, RULE);
-    code.store(Size::Word, fp, RECORD + at::INSTANCE, INSTANCE);
-    code.store(Size::Word, fp, RECORD + at::HOOK, hook);
+    code.store(Size::Half, fp, RECORD + at::INSN, Reg::R0);
+    code.store(Size::Half, fp, RECORD + at::RULE, RULE);
+    code.store(Size::Half, fp, RECORD + at::INSTANCE, INSTANCE);
+    code.store(Size::Half, fp, RECORD + at::HOOK, hook);
+    for (field, value) in [(at::ARG2, context::ARG2), (at::MODE, context::ARG1)] {
+        code.load(Size::Double, Reg::R1, fp, CONTEXT + value);
+        code.store(Size::Word, fp, RECORD + field, Reg::R1);
+    }
+    syscall(code, arguments, RECORD);
     code.load_imm(Reg::R1, domain);
     code.store(Size::Double, fp, RECORD + at::DOMAIN, Reg::R1);
     code.helper(helper::GET_CURRENT_PID_TGID);
     code.store(Size::Double, fp, RECORD + at::PID_TGID, Reg::R0);
+    code.helper(KTIME_GET_BOOT_NS);
+    code.store(Size::Double, fp, RECORD + at::TIME, Reg::R0);
     address(code, Reg::R1, RECORD + at::COMM);
     code.set(Reg::R2, i32::from(COMM_SIZE));
     code.helper(helper::GET_CURRENT_COMM);
@@ -101,6 +126,19 @@ pub(super) fn report(code: &mut Code, hook: i32, domain: u64) {
     code.set(Reg::R2, 1);
     code.op(Op::Atomic { op: AtomicOp::Add, size: Size::Double, base: Reg::R1, off: 0, src: Reg::R2 });
     code.place(written);
+}
+
+/// The running syscall; without what it takes to find out, that there is none.
+fn syscall(code: &mut Code, arguments: Arguments<'_>, record: i16) {
+    let fp = Reg::R10;
+    if actions::can_see_syscall(arguments) && actions::syscall(code, arguments).is_ok() {
+        for (field, value) in [(at::ARCH, context::ARCH), (at::SYSCALL_NR, context::SYSCALL_NR)] {
+            code.load(Size::Double, Reg::R1, fp, CONTEXT + value);
+            code.store(Size::Word, fp, record + field, Reg::R1);
+        }
+    } else {
+        code.store(Size::Double, fp, record + at::ARCH, 0);
+    }
 }
 
 /// `dst = r10 + off`.

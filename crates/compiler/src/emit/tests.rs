@@ -4,7 +4,7 @@
 mod machine;
 mod situation;
 
-use machine::{DENIALS_FD, LOST_FD, Outcome};
+use machine::{BOOT_TIME, DENIALS_FD, LOST_FD, Outcome};
 use proptest::prelude::*;
 use proptest::sample::select;
 use situation::{Situation, situation};
@@ -90,6 +90,9 @@ fn agrees(domain: &Domain, situation: &Situation) {
     assert_eq!((record.domain, record.hook), (DOMAIN, situation.hook));
     assert_eq!((record.instance, record.arg2), (&situation.hook.instances[number], input.arg2));
     assert_eq!((record.pid_tgid, &record.comm[..15]), (input.current.pid_tgid, &input.current.comm[..15]));
+    assert_eq!(record.syscall.unwrap_or_default(), (input.arch, input.syscall_nr));
+    assert!(record.mode.is_none() || record.mode == input.mode);
+    assert_eq!(record.time, BOOT_TIME);
     match record.insn {
         Some(at) => assert_eq!((record.rule, at), (rule, insn)),
         // The oldest rule looked at always denies; a newer one may have denied before it.

@@ -14,6 +14,9 @@ use crate::op::{self, AluOp, AtomicOp, Callee, Imm64, Op, Reg, Size, Source, Wid
 pub const DENIALS_FD: i32 = 70;
 pub const LOST_FD: i32 = 71;
 
+/// Nanoseconds the make-believe kernel has been up.
+pub const BOOT_TIME: u64 = 0x0123_4567_89ab;
+
 const FRAME_SIZE: u64 = 512;
 const TOP: [u64; 2] = [0xffff_c900_0001_0000, 0xffff_c900_0002_0000];
 const LOST_VALUE: u64 = 0xffff_c900_0003_0000;
@@ -270,6 +273,7 @@ impl Machine<'_> {
             14 => Some(current.pid_tgid),
             15 => Some(current.uid_gid),
             16 => self.comm(),
+            125 => Some(BOOT_TIME),
             130 => self.output(),
             158 => Some(self.kernel.task),
             175 => (self.regs[1]? == self.kernel.task).then_some(self.kernel.registers),

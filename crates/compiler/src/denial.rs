@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Denials made visible: one line each, for machines (JSON) or for people.
+//! Denials made visible: one line each, for machines (JSON) or for people, the same on every target.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
+
+use crate::abi::{Actions, Event};
+use crate::domain::Domain;
+use crate::emit::denial::Record;
+use crate::op::Op;
+use crate::specialise::{self, Bits, InputSet, Known, Residual, Specialised};
 
 /// A refused action. Every string that a confined process chose is escaped before it gets here.
 #[derive(Clone, Debug, Serialize)]
@@ -16,8 +23,8 @@ pub struct Denial {
     pub pid: u32,
     /// Its command name, escaped.
     pub comm: String,
-    /// Name of the syscall.
-    pub syscall: &'static str,
+    /// Name of the syscall, or `-` when there was none.
+    pub syscall: Cow<'static, str>,
     /// LSM hook whose question was answered with no, or `-` when no rule was asked.
     pub hook: &'static str,
     /// What was attempted: action names, or the command of a sub-event.
@@ -32,6 +39,28 @@ pub struct Denial {
     pub reason: Option<&'static str>,
     /// The errno the caller got, by name.
     pub errno: &'static str,
+}
+
+impl Denial {
+    /// What a program of the kernel target recorded, with what only its reader knows: the time in seconds
+    /// since the epoch, the name of the syscall, and the rule.
+    pub fn recorded(record: &Record, time: f64, syscall: Cow<'static, str>, rule: RuleSeen) -> Denial {
+        const THREAD: u64 = 0xffff_ffff;
+        let comm = record.comm.split(|byte| *byte == 0).next().unwrap_or_default();
+        let mode = record.mode.map(|mode| format!("{mode:06o}"));
+        Denial {
+            time,
+            pid: u32::try_from(record.pid_tgid & THREAD).unwrap_or_default(),
+            comm: escape(comm),
+            syscall,
+            hook: record.hook.name,
+            action: attempted(record.instance.event, record.arg2),
+            object: ObjectSeen { mode, ..ObjectSeen::default() },
+            rule: Some(rule),
+            reason: None,
+            errno: "EPERM",
+        }
+    }
 }
 
 /// The object of a denial, as far as it is known.
@@ -58,11 +87,69 @@ pub struct RuleSeen {
     pub name: String,
     /// Its place in the domain, 0 for the newest.
     pub index: usize,
-    /// The exit instruction that decided.
-    pub insn: usize,
+    /// The exit instruction that decided, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insn: Option<usize>,
     /// `file:line`, when the rule object had line information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
+}
+
+impl RuleSeen {
+    /// The rule of the domain that made the record.
+    pub fn recorded(domain: &Domain, record: &Record) -> RuleSeen {
+        let (rule, insn) = match record.insn {
+            Some(insn) => (record.rule, Some(insn)),
+            None => decider(domain, record),
+        };
+        RuleSeen::of(domain, rule, insn)
+    }
+
+    /// The rule at `index` of the domain, and the instruction of it that decided.
+    pub fn of(domain: &Domain, index: usize, insn: Option<usize>) -> RuleSeen {
+        let rule = domain.rules().get(index);
+        let line = rule.zip(insn).and_then(|(rule, insn)| rule.line(insn));
+        RuleSeen {
+            name: rule.map_or("?", |rule| rule.name()).to_owned(),
+            index,
+            insn,
+            line: line.map(|line| format!("{}:{}", line.file, line.line)),
+        }
+    }
+}
+
+/// Rule and instruction of a denial whose program did not say the instruction, because the rule denies
+/// whatever comes; no instruction where it depends on what is not recorded.
+fn decider(domain: &Domain, record: &Record) -> (usize, Option<usize>) {
+    let event = record.instance.event;
+    let known = Known::new(event, Bits::exactly(record.arg2));
+    for (index, rule) in domain.rules_of(event) {
+        match specialise::specialise(rule, &known) {
+            Specialised::Allow => {}
+            Specialised::Deny => {
+                let residual = specialise::residual(rule, event, &InputSet::of(&known));
+                return (index, only_exit(&residual));
+            }
+            Specialised::Residual(_) => break,
+        }
+    }
+    (record.rule, None)
+}
+
+fn only_exit(residual: &Residual) -> Option<usize> {
+    let ops = residual.ops().iter().enumerate();
+    let mut exits = ops.filter(|(_, op)| matches!(op, Some(Op::Exit))).map(|(at, _)| residual.origin(at));
+    exits.next().filter(|_| exits.next().is_none()).flatten()
+}
+
+/// What was attempted, in words: the names of actions, or the command of a sub-event.
+pub fn attempted(event: Event, arg2: u64) -> String {
+    let actions = Actions::from_bits_truncate(arg2);
+    match event {
+        Event::Fs if actions.is_empty() => "no action".to_owned(),
+        Event::Fs => actions.iter_names().map(|(name, _)| name).collect::<Vec<_>>().join("|"),
+        _ => format!("{} {arg2:#x}", event.name()),
+    }
 }
 
 /// What a rule with ability DEBUG wrote by `trace_printk`.
@@ -76,6 +163,15 @@ pub struct Trace {
     pub comm: String,
     /// The text, escaped.
     pub trace: String,
+}
+
+/// Denials that came faster than they were read.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Lost {
+    /// Seconds since the epoch, with microseconds.
+    pub time: f64,
+    /// How many.
+    pub lost: u64,
 }
 
 /// Where denials are written, and how.
@@ -142,7 +238,10 @@ impl std::fmt::Display for Denial {
         write!(f, " at {}", self.hook)?;
         if let Some(rule) = &self.rule {
             let name = rule.name.escape_debug();
-            write!(f, ": denied by rule {} '{name}', instruction {}", rule.index, rule.insn)?;
+            write!(f, ": denied by rule {} '{name}'", rule.index)?;
+            if let Some(insn) = rule.insn {
+                write!(f, ", instruction {insn}")?;
+            }
             if let Some(line) = &rule.line {
                 write!(f, " ({})", line.escape_debug())?;
             }
@@ -157,6 +256,12 @@ impl std::fmt::Display for Denial {
 impl std::fmt::Display for Trace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "landlock: trace: {}[{}]: {}", self.comm, self.pid, self.trace)
+    }
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "landlock: denials that came faster than they were read, and are lost: {}", self.lost)
     }
 }
 
