@@ -7,6 +7,7 @@
 
 mod build;
 mod check;
+mod denials;
 mod explain;
 mod load;
 mod run;

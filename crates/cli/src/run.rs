@@ -3,6 +3,8 @@
 //!
 //! Fails closed: whatever keeps a rule from being enforced keeps the command from being started.
 
+mod kernel;
+
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
@@ -11,12 +13,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
+use landlock_compiler::denial::Log;
 use landlock_compiler::domain::Domain;
-use landlock_supervisor::denial::Log;
+use landlock_kernel::Engine;
 use landlock_supervisor::{Ended, Error};
 use rustix::io::Errno;
 
 use crate::{load, speak};
+use kernel::Prepared;
 
 /// The sandbox could not be established, or the command line is wrong; nothing ran.
 pub const NOTHING_RAN: u8 = 125;
@@ -60,41 +64,74 @@ pub struct Args {
 enum Asked {
     /// The kernel target where it works, else the supervisor.
     Auto,
-    /// The kernel itself, at its LSM hooks (not in this version).
+    /// The kernel itself, at its LSM hooks (root).
     Kernel,
     /// A process beside the command: no privileges needed.
     Supervisor,
 }
 
-/// What enforces the rules.
-#[derive(Clone, Copy)]
+/// What enforces the rules, ready to.
 enum Target {
+    Kernel(Box<Prepared>),
     Supervisor,
 }
 
 impl Target {
-    fn choose(asked: Asked) -> anyhow::Result<Target> {
+    /// The one that was asked for. With `auto`, what keeps the kernel target from being used is told to
+    /// those who want to know the target; nobody is less confined for it.
+    fn choose(asked: Asked, domain: &Domain, is_logged: bool, tell: bool) -> anyhow::Result<Target> {
+        let kernel = || Prepared::new(Engine::start()?, domain, is_logged);
         match asked {
-            Asked::Auto | Asked::Supervisor => Ok(Target::Supervisor),
-            Asked::Kernel => bail!("this version has no kernel target yet; take --target supervisor or auto"),
+            Asked::Supervisor => Ok(Target::Supervisor),
+            Asked::Kernel => Ok(Target::Kernel(Box::new(kernel().context(NOTHING)?))),
+            Asked::Auto => match kernel() {
+                Ok(prepared) => Ok(Target::Kernel(Box::new(prepared))),
+                Err(error) => {
+                    if tell {
+                        speak::notice(&error);
+                    }
+                    Ok(Target::Supervisor)
+                }
+            },
         }
     }
 
-    fn name(self) -> &'static str {
+    fn in_force(&self, domain: &Domain) -> String {
+        let names: Vec<&str> = domain.rules().iter().map(|rule| rule.name()).collect();
+        let rules = format!("rules, newest first: {}", names.join(", "));
         match self {
-            Target::Supervisor => "supervisor",
+            Target::Supervisor => format!("target supervisor; {rules}"),
+            Target::Kernel(prepared) => match prepared.lacking() {
+                [] => format!("target kernel; {rules}"),
+                lacking => format!("target kernel; {rules}; not in this kernel: {}", lacking.join(", ")),
+            },
         }
     }
 
-    fn run(self, domain: Domain, log: Log, command: Command) -> Result<Ended, Error> {
+    fn run(self, domain: Domain, log: Log, command: Command) -> anyhow::Result<Ended> {
         match self {
-            Target::Supervisor => landlock_supervisor::run(domain, log, command),
+            Target::Kernel(prepared) => {
+                let outcome = prepared.run(log, command).context(NOTHING)?;
+                if !outcome.kept {
+                    speak::notice(&"the process that writes the log was killed; the log is not complete");
+                }
+                Ok(outcome.ended)
+            }
+            Target::Supervisor => match landlock_supervisor::run(domain, log, command) {
+                Err(Error::SupervisorDied) => {
+                    // The command is running, so it must not look as if it were not.
+                    speak::notice(&Error::SupervisorDied);
+                    Ok(Ended::Killed(SIGKILL))
+                }
+                ended => ended.context(NOTHING),
+            },
         }
     }
 }
 
+const NOTHING: &str = "the sandbox could not be established, nothing was run";
+
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
-    let target = Target::choose(args.target)?;
     let rules = load::every_rule_or_tell(&args.rules, &load::ourselves());
     let Some(domain) = rules.map(Domain::prepended) else { bail!("nothing was run") };
     let to_people = args.log.as_deref() == Some(Path::new("-"));
@@ -102,24 +139,17 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let (program, arguments) = args.command.split_first().context("no command")?;
     let mut command = Command::new(program);
     command.args(arguments);
-    if args.verbose || to_people {
-        speak::notice(&in_force(target, &domain));
+    let tell = args.verbose || to_people;
+    let target = Target::choose(args.target, &domain, log.is_kept(), args.verbose)?;
+    if tell {
+        speak::notice(&target.in_force(&domain));
     }
-    match target.run(domain, log, command) {
-        Err(Error::SupervisorDied) => {
-            // The command is running, so it must not look as if it were not.
-            speak::notice(&Error::SupervisorDied);
-            Ok(code(&Ended::Killed(SIGKILL)))
-        }
-        ended => {
-            let ended = ended.context("the sandbox could not be established, nothing was run")?;
-            if let Ended::NotStarted(errno) = ended {
-                let why = std::io::Error::from_raw_os_error(errno);
-                speak::notice(&format!("cannot execute {}: {why}", program.display()));
-            }
-            Ok(code(&ended))
-        }
+    let ended = target.run(domain, log, command)?;
+    if let Ended::NotStarted(errno) = ended {
+        let why = std::io::Error::from_raw_os_error(errno);
+        speak::notice(&format!("cannot execute {}: {why}", program.display()));
     }
+    Ok(code(&ended))
 }
 
 /// Opened before anything is confined: the command need not be able to.
@@ -130,11 +160,6 @@ fn open_log(path: &Path) -> anyhow::Result<Log> {
     }
     let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     Ok(Log::json(file.with_context(|| format!("cannot open the log {}", path.display()))?))
-}
-
-fn in_force(target: Target, domain: &Domain) -> String {
-    let names: Vec<&str> = domain.rules().iter().map(|rule| rule.name()).collect();
-    format!("target {}; rules, newest first: {}", target.name(), names.join(", "))
 }
 
 fn code(ended: &Ended) -> ExitCode {

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 use std::process::ExitCode;
 
+use landlock_kernel::Engine;
 use landlock_supervisor::probe::{Answer, Report, probe};
 use serde::Serialize;
 
@@ -43,20 +44,37 @@ struct Supervisor {
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let report = probe();
-    let works = *report.verdict() == Answer::Yes;
+    let kernel = kernel();
+    let auto = match (&kernel, report.verdict()) {
+        (Answer::Yes, _) => Some("kernel"),
+        (_, Answer::Yes) => Some("supervisor"),
+        _ => None,
+    };
+    let works = auto.is_some();
     let status = Status {
-        auto: works.then_some("supervisor"),
-        kernel: Kernel {
-            verdict: Answer::No {
-                found: "this version has no kernel target".to_owned(),
-                change: "wait for a later version; the supervisor target needs no privileges".to_owned(),
-            },
-        },
+        auto,
+        kernel: Kernel { verdict: kernel },
         supervisor: Supervisor { verdict: report.verdict().clone(), checks: report },
     };
     let text = if args.json { speak::json(&status)? } else { status.text() };
     speak::result(&text)?;
     Ok(if works { ExitCode::SUCCESS } else { FAILED.into() })
+}
+
+/// Whether an engine starts, the test of its denials included.
+fn kernel() -> Answer {
+    match Engine::start() {
+        Ok(_) => Answer::Yes,
+        Err(error) => {
+            let change = match error {
+                landlock_kernel::Error::Bpf(_) => "be root, in the initial user namespace",
+                _ => {
+                    "Linux 6.1 or later with `bpf` in its list of security modules (boot option lsm=), and root"
+                }
+            };
+            Answer::No { found: error.to_string(), change: change.to_owned() }
+        }
+    }
 }
 
 impl Status {

@@ -11,12 +11,14 @@
 //! the command and is the parent of orphans. The *command* confines itself between fork and exec, so nothing
 //! of it ever runs unconfined.
 
+mod alone;
 mod handshake;
 mod nested;
 mod reap;
 mod spawn;
 mod supervise;
 
+pub use alone::{Outcome, Waiter, run_entering};
 pub(crate) use handshake::take;
 pub use nested::enter;
 pub use spawn::{Running, spawn};

@@ -40,7 +40,7 @@ pub use process::{
     pidfd_of_thread, prctl, session, share_files, wait_child,
 };
 pub use signals::{
-    Signal, accept_interrupt, await_signal, block_signals, interrupt, prepare_interrupt, set_signal_mask,
+    Signal, accept_interrupt, await_signal, block_signals, ignore_children, interrupt, prepare_interrupt, set_signal_mask,
     signal_fd, signal_thread, take_signal,
 };
 pub use socket::{

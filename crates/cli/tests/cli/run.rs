@@ -94,7 +94,6 @@ fn without_a_sandbox_nothing_is_run_and_the_code_is_125() {
     with(&["--rule", "nowhere.s"]).complains("nowhere.s: No such file").complains("nothing was run");
     with(&["--rule", "bad.s"]).complains("rule bad: refused").complains("nothing was run");
     with(&["--rule", "."]).complains("not a regular file");
-    with(&["--target", "kernel"]).complains("no kernel target yet");
     with(&["--target", "other"]).complains("invalid value 'other'");
     with(&["--ruel", "harmless.s"]).complains("unexpected argument '--ruel'");
     with(&["--log", "nowhere/log"]).complains("cannot open the log nowhere/log: No such file");
@@ -207,14 +206,14 @@ fn people_are_told_in_words_which_target_is_in_force_and_what_was_denied() {
     let folder = Folder::new();
     folder.write("one.s", creation_denied_by("one"));
     folder
-        .landlock(["run", "--log", "-", "--rule", "one.s", "--", "touch", "new"])
+        .landlock(["run", "--target", "supervisor", "--log", "-", "--rule", "one.s", "--", "touch", "new"])
         .exits(1)
         .prints("")
         .complains("landlock: target supervisor; rules, newest first: one\n")
         .complains("openat: NEW on ")
         .complains("denied by rule 0 'one', instruction 5");
     folder
-        .landlock(["run", "--verbose", "--rule", "one.s", "--", "true"])
+        .landlock(["run", "--target", "supervisor", "--verbose", "--rule", "one.s", "--", "true"])
         .exits(0)
         .prints("")
         .complains("landlock: target supervisor; rules, newest first: one\n");
@@ -232,6 +231,18 @@ fn a_rule_in_c_runs_as_its_object_does() {
         run("> old.txt").exits(2);
         run("< rule.c").exits(0);
     }
+}
+
+/// Ignoring children is handed down; who waits must not have it so, and the command must.
+#[test]
+fn whoever_starts_it_may_ignore_its_children() {
+    let folder = folder_with_harmless_rule();
+    let script = "grep SigIgn /proc/self/status; exit 7";
+    let ignoring = |words: &[&str]| {
+        folder.run(Command::new("env").arg("--ignore-signal=CHLD").args(words).args(["sh", "-c", script]))
+    };
+    let plain = ignoring(&[]).exits(7);
+    ignoring(&[LANDLOCK, "run", "--rule", "harmless.s", "--"]).exits(7).quiet().prints(&plain.stdout());
 }
 
 /// A command without CAP_SYS_ADMIN, whoever runs the tests.

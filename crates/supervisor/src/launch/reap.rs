@@ -58,11 +58,13 @@ fn spawn(start: Start, handshake: &Arc<Handshake>) -> std::io::Result<u32> {
     sys::become_subreaper()?;
     let Start { mut command, layer, filter, mask } = start;
     let mut layer = Some(layer);
+    let children_ignored = sys::ignore_children(false)?;
     let us = getpid();
     let theirs = Arc::clone(handshake);
     sys::before_exec(&mut command, move || {
         let layer = layer.take().ok_or_else(|| std::io::Error::from_raw_os_error(libc::EALREADY))?;
         theirs.confine(us, layer, &filter)?;
+        sys::ignore_children(children_ignored)?;
         sys::set_signal_mask(&mask)
     });
     let child = exec_in_child(&mut command, handshake)?;

@@ -43,9 +43,13 @@ pub enum Forked {
 /// Forks. Refuses if the calling process has more than one thread, or cannot find out: locks another thread
 /// holds would stay locked in the child.
 pub fn fork() -> Result<Forked> {
-    let threads = std::fs::read_dir("/proc/self/task")
-        .map_err(|error| Error::other(format!("cannot count our threads in /proc/self/task: {error}")))?;
-    if threads.count() != 1 {
+    // One that has been joined is listed a moment longer.
+    let mut patience = 100;
+    while threads()? != 1 && patience > 0 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+        patience -= 1;
+    }
+    if patience == 0 {
         return Err(Error::other("the process has more than one thread"));
     }
     // SAFETY: single-threaded (checked above), so the child may go on as a normal process.
@@ -56,6 +60,12 @@ pub fn fork() -> Result<Forked> {
             Ok(Forked::Parent(child.ok_or(ErrorKind::InvalidData)?))
         }
     }
+}
+
+fn threads() -> Result<usize> {
+    let tasks = std::fs::read_dir("/proc/self/task");
+    let explained = |error| Error::other(format!("cannot count our threads in /proc/self/task: {error}"));
+    Ok(tasks.map_err(explained)?.count())
 }
 
 /// Ends a forked child without running what was meant to run at the end of its parent.
@@ -128,6 +138,6 @@ pub fn before_exec(
     prepare: impl FnMut() -> Result<()> + Send + Sync + 'static,
 ) {
     use std::os::unix::process::CommandExt;
-    // SAFETY: the only caller, the reaper, passes a closure that only makes raw system calls.
+    // SAFETY: the callers, the reaper and the waiter, pass closures that only make raw system calls.
     unsafe { command.pre_exec(prepare) };
 }

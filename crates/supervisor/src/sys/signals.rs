@@ -27,6 +27,19 @@ pub fn set_signal_mask(mask: &libc::sigset_t) -> Result<()> {
     if result == 0 { Ok(()) } else { Err(Error::from_raw_os_error(result)) }
 }
 
+/// Ignores children that end, so that nobody can wait for them, or does not; whether they were ignored.
+/// Async-signal-safe.
+pub fn ignore_children(ignore: bool) -> Result<bool> {
+    // SAFETY: zeroed sigactions are valid; the new one has no handler of ours and no flags.
+    unsafe {
+        let mut new: libc::sigaction = std::mem::zeroed();
+        let mut old: libc::sigaction = std::mem::zeroed();
+        new.sa_sigaction = if ignore { libc::SIG_IGN } else { libc::SIG_DFL };
+        check(i64::from(libc::sigaction(libc::SIGCHLD, &raw const new, &raw mut old)))?;
+        Ok(old.sa_sigaction == libc::SIG_IGN)
+    }
+}
+
 pub(super) fn empty_set() -> libc::sigset_t {
     let mut set = std::mem::MaybeUninit::uninit();
     // SAFETY: sigemptyset initialises the whole set.

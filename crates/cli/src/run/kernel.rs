@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A command on the kernel target: it enters its domain itself, between fork and exec.
+//!
+//! The rules are in the kernel before the command is made, and stay in force whatever happens to us. A
+//! process beside the command writes the log, also what those that outlive the command are refused.
+
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::Context;
+use landlock_compiler::denial::Log;
+use landlock_compiler::domain::Domain;
+use landlock_kernel::{Engine, Loaded};
+use landlock_supervisor::{Outcome, Waiter};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
+
+use crate::denials::Denials;
+
+/// A domain in the kernel, with nobody in it yet.
+pub struct Prepared {
+    engine: Engine,
+    loaded: Loaded,
+    /// Of its threads, if somebody wants to know.
+    denials: Option<Denials>,
+}
+
+impl Prepared {
+    /// Loads the domain.
+    pub fn new(engine: Engine, domain: &Domain, is_logged: bool) -> landlock_kernel::Result<Prepared> {
+        let mut engine = engine;
+        let loaded = engine.load(domain)?;
+        let denials = if is_logged { Some(Denials::of(&engine)?) } else { None };
+        Ok(Prepared { engine, loaded, denials })
+    }
+
+    /// Hooks at which a rule could deny and which this kernel lacks, or lets nobody attach to.
+    pub fn lacking(&self) -> &[&'static str] {
+        self.loaded.lacking()
+    }
+
+    /// Runs the command in the domain.
+    pub fn run(self, log: Log, command: Command) -> anyhow::Result<Outcome> {
+        let token = self.engine.token(&self.loaded)?;
+        let enter = move || enter(token).map_err(|error| format!("{error:#}"));
+        Ok(landlock_supervisor::run_entering(command, enter, |waiter| self.keep(waiter, &log))?)
+    }
+
+    /// The keeper's work.
+    fn keep(mut self, waiter: Waiter, log: &Log) {
+        while !self.wait(Some(&waiter), None, log) {}
+        waiter.dismiss(|| self.write(log));
+        // The kernel forgets a thread a while after its end.
+        let mut pause = Duration::from_millis(2);
+        while self.is_inhabited() && (self.denials.is_some() || pause < PATIENCE) {
+            self.wait(None, Some(pause), log);
+            pause = PATIENCE.min(pause * 2);
+        }
+        self.write(log);
+    }
+
+    /// Waits for denials, and writes them; whether the waiter is to be dismissed.
+    fn wait(&mut self, waiter: Option<&Waiter>, most: Option<Duration>, log: &Log) -> bool {
+        let waiter = waiter.map(|waiter| PollFd::new(waiter, PollFlags::IN));
+        let denials = self.denials.as_ref().map(|denials| PollFd::new(denials, PollFlags::IN));
+        let mut ready: Vec<_> = waiter.into_iter().chain(denials).collect();
+        let most = most.and_then(|most| Timespec::try_from(most).ok());
+        let polled = poll(&mut ready, most.as_ref());
+        let is_over = polled.is_ok() && ready.first().is_some_and(|first| !first.revents().is_empty());
+        self.write(log);
+        is_over
+    }
+
+    fn write(&mut self, log: &Log) {
+        if let Some(denials) = &mut self.denials {
+            denials.write(&self.loaded, log);
+        }
+    }
+
+    fn is_inhabited(&self) -> bool {
+        self.engine.threads().is_ok_and(|threads| threads.contains_key(&self.loaded.number()))
+    }
+}
+
+/// How long the kernel may take to forget a thread; and how often is looked whether any is left.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Puts the calling process into the domain. no_new_privs is set only if it takes that.
+fn enter(token: u64) -> anyhow::Result<()> {
+    let effective = capabilities(None).context("cannot read our capabilities")?.effective;
+    if !effective.contains(CapabilitySet::SYS_ADMIN) {
+        set_no_new_privs(true).context("cannot set no_new_privs")?;
+    }
+    Ok(landlock_kernel::enter(token)?)
+}

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! `landlock` on the kernel target, as its users see it: `cargo xtask guest-test` runs these in guests, as root.
+//!
+//! Guests have the built command and busybox in their path, and nothing to compile with. What is said of the
+//! supervisor target in `cli` is said of this one here; where both can be asked, they are compared.
+
+mod daemon;
+mod log;
+mod run;
+mod signals;
+#[path = "../cli/support.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod support;
+
+use std::process::Command;
+
+use support::{Folder, Ran};
+
+/// Denies nothing that happens.
+const HARMLESS: &str = ".rule harmless\n.event FS\n.license \"GPL\"\n r1 = *(u64 *)(r1 + 24)\n r0 = 0\n if r1 == 511 goto deny\n exit\ndeny:\n r0 = 1\n exit\n";
+
+/// A rule that denies actions, whatever the object.
+fn denies(name: &str, actions: u32) -> String {
+    format!(
+        ".rule {name}\n.event FS\n.license \"GPL\"\n r1 = *(u64 *)(r1 + 24)\n r0 = 0\n if r1 & {actions} goto deny\n \
+         exit\ndeny:\n r0 = 1\n exit\n"
+    )
+}
+
+const WRITE: u32 = 2;
+const NEW: u32 = 8;
+const REMOVE: u32 = 32;
+
+fn folder_with_harmless_rule() -> Folder {
+    let folder = Folder::new();
+    folder.write("harmless.s", HARMLESS);
+    folder
+}
+
+/// The command in the guest's path.
+fn landlock(arguments: &[&str]) -> Command {
+    let mut command = Command::new("landlock");
+    command.args(arguments);
+    command
+}
+
+/// `landlock run --target kernel` with these rules, as a command to be given more.
+fn kernel_run(rules: &[&str]) -> Command {
+    let mut command = landlock(&["run", "--target", "kernel"]);
+    command.args(rules.iter().flat_map(|rule| ["--rule", rule]));
+    command
+}
+
+/// A shell script on the kernel target.
+fn script(folder: &Folder, rules: &[&str], script: &str) -> Ran {
+    folder.run(kernel_run(rules).args(["--", "sh", "-c", script]))
+}
+
+/// Waits until `so`; the guest's patience is the limit.
+fn until(mut so: impl FnMut() -> bool) {
+    while !so() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
