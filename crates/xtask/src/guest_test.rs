@@ -26,6 +26,8 @@ const WITH_BPF: &str = "verdict --ignored --nocapture && attachment --ignored as
                         landlock_kernel --ignored";
 const WITHOUT_BPF_TESTS: &str =
     "verdict --ignored --nocapture && attachment --ignored asked_alike without_bpf";
+/// The built `landlock` comes with its tests.
+const COMMAND: &str = "--cargo-test=landlock-cli";
 /// The shipped rules are in this folder of the guest.
 const RULES: &str = "--env=RULES=/rules";
 
@@ -250,6 +252,40 @@ const RUNS: &[Run] = &[
     Run {
         guest: &["--kernel=6.12", KERNEL_TARGET, "--user"],
         tests: &["engine", "--ignored", "unprivileged"],
+    },
+    Run {
+        guest: &["--kernel=6.1", COMMAND, "--require=lsm=bpf", "--smp=2", "--timeout=600"],
+        tests: &["kernel_target", "--ignored"],
+    },
+    Run {
+        guest: &["--kernel=6.12", COMMAND, "--require=lsm=bpf", "--smp=2", "--timeout=600"],
+        tests: &["kernel_target", "--ignored"],
+    },
+    Run {
+        guest: &["--kernel=latest", COMMAND, "--require=lsm=bpf", "--smp=2", "--timeout=600"],
+        tests: &["kernel_target", "--ignored"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            COMMAND,
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            NOT_PREEMPTED,
+            "--timeout=600",
+        ],
+        tests: &["kernel_target", "--ignored", "log::", "started_as_by_a_shell"],
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            COMMAND,
+            WITHOUT_BPF,
+            "--require=no-lsm=bpf",
+            NOT_PREEMPTED,
+            "--timeout=600",
+        ],
+        tests: &["kernel_target", "--ignored", "log::", "started_as_by_a_shell"],
     },
 ];
 
