@@ -8,8 +8,10 @@
 mod build;
 mod check;
 mod denials;
+mod domains;
 mod explain;
 mod load;
+mod log;
 mod run;
 mod simulate;
 mod speak;
@@ -36,6 +38,8 @@ enum Command {
     Simulate(simulate::Args),
     Run(run::Args),
     Status(status::Args),
+    Domains(domains::Args),
+    Log(log::Args),
 }
 
 /// Something went wrong, or a rule was refused.
@@ -56,6 +60,8 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::execute(&args),
         Command::Run(args) => run::execute(&args),
         Command::Status(args) => status::execute(&args),
+        Command::Domains(args) => domains::execute(&args),
+        Command::Log(args) => log::execute(&args),
     };
     done.unwrap_or_else(|error| {
         speak::error(&error);

@@ -15,7 +15,6 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, bail};
 use landlock_compiler::denial::Log;
 use landlock_compiler::domain::Domain;
-use landlock_kernel::Engine;
 use landlock_supervisor::{Ended, Error};
 use rustix::io::Errno;
 
@@ -80,7 +79,7 @@ impl Target {
     /// The one that was asked for. With `auto`, what keeps the kernel target from being used is told to
     /// those who want to know the target; nobody is less confined for it.
     fn choose(asked: Asked, domain: &Domain, is_logged: bool, tell: bool) -> anyhow::Result<Target> {
-        let kernel = || Prepared::new(Engine::start()?, domain, is_logged);
+        let kernel = || Prepared::new(domain, is_logged);
         match asked {
             Asked::Supervisor => Ok(Target::Supervisor),
             Asked::Kernel => Ok(Target::Kernel(Box::new(kernel().context(NOTHING)?))),

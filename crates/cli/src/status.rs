@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `landlock status`: what this machine can enforce.
 
+mod kernel;
+
 use std::fmt::Write;
 use std::process::ExitCode;
 
-use landlock_kernel::Engine;
 use landlock_supervisor::probe::{Answer, Report, probe};
 use serde::Serialize;
 
@@ -25,14 +26,8 @@ pub struct Args {
 struct Status {
     /// What `--target auto` takes.
     auto: Option<&'static str>,
-    kernel: Kernel,
+    kernel: kernel::Kernel,
     supervisor: Supervisor,
-}
-
-#[derive(Serialize)]
-struct Kernel {
-    #[serde(flatten)]
-    verdict: Answer,
 }
 
 #[derive(Serialize)]
@@ -44,37 +39,18 @@ struct Supervisor {
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let report = probe();
-    let kernel = kernel();
-    let auto = match (&kernel, report.verdict()) {
+    let kernel = kernel::ask();
+    let auto = match (&kernel.verdict, report.verdict()) {
         (Answer::Yes, _) => Some("kernel"),
         (_, Answer::Yes) => Some("supervisor"),
         _ => None,
     };
     let works = auto.is_some();
-    let status = Status {
-        auto,
-        kernel: Kernel { verdict: kernel },
-        supervisor: Supervisor { verdict: report.verdict().clone(), checks: report },
-    };
+    let status =
+        Status { auto, kernel, supervisor: Supervisor { verdict: report.verdict().clone(), checks: report } };
     let text = if args.json { speak::json(&status)? } else { status.text() };
     speak::result(&text)?;
     Ok(if works { ExitCode::SUCCESS } else { FAILED.into() })
-}
-
-/// Whether an engine starts, the test of its denials included.
-fn kernel() -> Answer {
-    match Engine::start() {
-        Ok(_) => Answer::Yes,
-        Err(error) => {
-            let change = match error {
-                landlock_kernel::Error::Bpf(_) => "be root, in the initial user namespace",
-                _ => {
-                    "Linux 6.1 or later with `bpf` in its list of security modules (boot option lsm=), and root"
-                }
-            };
-            Answer::No { found: error.to_string(), change: change.to_owned() }
-        }
-    }
 }
 
 impl Status {
@@ -84,7 +60,7 @@ impl Status {
         for check in &self.supervisor.checks.checks {
             line(&mut text, 1, check.what, &check.answer);
         }
-        line(&mut text, 0, "kernel target", &self.kernel.verdict);
+        self.kernel.text(&mut text);
         let auto = self.auto.unwrap_or("nothing: `landlock run` would refuse to run anything");
         let _ = writeln!(text, "--target auto takes: {auto}");
         text

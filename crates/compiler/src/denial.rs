@@ -93,6 +93,9 @@ pub struct RuleSeen {
     /// `file:line`, when the rule object had line information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
+    /// The number of its domain, in a log of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domain: Option<u64>,
 }
 
 impl RuleSeen {
@@ -114,6 +117,7 @@ impl RuleSeen {
             index,
             insn,
             line: line.map(|line| format!("{}:{}", line.file, line.line)),
+            domain: None,
         }
     }
 }
@@ -244,6 +248,9 @@ impl std::fmt::Display for Denial {
             }
             if let Some(line) = &rule.line {
                 write!(f, " ({})", line.escape_debug())?;
+            }
+            if let Some(domain) = rule.domain {
+                write!(f, ", domain {domain}")?;
             }
         }
         match self.reason {

@@ -111,7 +111,10 @@ impl Wanted<'_> {
             about.lacking.extend(lacks.then(|| hook.name.to_owned()));
             return Ok(());
         }
-        let report = Report::Record { domain: about.place.number };
+        let report = match about.content.canary {
+            true => Report::Silent,
+            false => Report::Record { domain: about.place.number },
+        };
         let Some(program) = emit::emit(hook, &self.domain, layout, report)? else { return Ok(()) };
         let Some(array) = change.hooks.attach(self.kernel, &self.maps.threads, hook)? else {
             about.lacking.push(hook.name.to_owned());

@@ -40,8 +40,8 @@ pub use process::{
     pidfd_of_thread, prctl, session, share_files, wait_child,
 };
 pub use signals::{
-    Signal, accept_interrupt, await_signal, block_signals, ignore_children, interrupt, prepare_interrupt, set_signal_mask,
-    signal_fd, signal_thread, take_signal,
+    Signal, accept_interrupt, await_signal, block_signals, ignore_children, interrupt, prepare_interrupt,
+    set_signal_mask, signal_fd, signal_thread, take_signal,
 };
 pub use socket::{
     CONTROL_HEADER, Control, Outgoing, Room, bind, connect, first_control, receive_message, send_message,

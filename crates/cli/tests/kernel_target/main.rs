@@ -6,6 +6,7 @@
 
 mod daemon;
 mod log;
+mod observe;
 mod run;
 mod signals;
 #[path = "../cli/support.rs"]

@@ -84,6 +84,22 @@ fn auto_is_the_kernel_where_it_works_and_says_so() {
         .complains("landlock: target supervisor; rules, newest first: harmless\n");
 }
 
+/// A domain has one way in, from outside of any; what stacks inside is the supervisor.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn inside_a_domain_another_is_refused_not_left_out() {
+    let folder = folder_with_harmless_rule();
+    folder.write("new.s", denies("new", NEW));
+    let nested = |more: &str| {
+        let inner = format!("landlock run {more} --rule new.s -- touch mark");
+        let ran = script(&folder, &["harmless.s"], &inner);
+        assert!(!folder.path("mark").exists());
+        ran
+    };
+    nested("--target kernel").exits(125).complains("nothing was run");
+    nested("--verbose").exits(1).complains("target supervisor").complains("Operation not permitted");
+}
+
 /// As root nothing is taken from the command: programs that change identity still do.
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]

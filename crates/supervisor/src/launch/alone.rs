@@ -66,7 +66,8 @@ const DONE: [u8; 1] = [2];
 /// Runs `command`, confined by `enter`, and waits for it. The calling process must have one thread.
 ///
 /// `enter` runs in the command's process; if it fails, with a reason for people, nothing is run. `keep` is
-/// the keeper's work, in a process of its own that may outlive the command; it must dismiss the waiter.
+/// the keeper's work, in a process of its own that may outlive the command; it must dismiss the waiter. What it
+/// holds the calling process holds too, until this returns.
 pub fn run_entering(
     command: Command,
     enter: impl FnOnce() -> Result<(), String>,
@@ -95,7 +96,7 @@ fn watched(
         }
         sys::exit(0)
     }
-    drop((theirs, keep));
+    drop(theirs);
     sys::before_exec(&mut command, restore);
     let ended = match start(command, enter, &ours)? {
         Ok(child) => attend(child)?,
