@@ -104,14 +104,18 @@ fn without_a_sandbox_nothing_is_run_and_the_code_is_125() {
 }
 
 #[test]
-fn a_sandbox_inside_a_sandbox_is_refused_not_left_out() {
+fn a_sandbox_inside_a_sandbox_has_the_rules_of_both() {
     let folder = folder_with_harmless_rule();
-    let inner = ["run", "--rule", "harmless.s", "--", "touch", "mark"];
-    folder
-        .landlock(["run", "--rule", "harmless.s", "--", LANDLOCK].iter().chain(&inner))
-        .exits(125)
-        .complains("a second one inside it is not possible");
+    folder.write("one.s", creation_denied_by("one"));
+    let nested = |outer, inner| {
+        let command = ["run", "--rule", inner, "--", "touch", "mark"];
+        folder.landlock(["run", "--rule", outer, "--", LANDLOCK].iter().chain(&command))
+    };
+    nested("harmless.s", "one.s").exits(1).complains("Operation not permitted");
+    nested("one.s", "harmless.s").exits(1).complains("Operation not permitted");
     assert!(!folder.path("mark").exists());
+    nested("harmless.s", "harmless.s").exits(0).quiet();
+    assert!(folder.path("mark").exists());
 }
 
 #[test]
