@@ -15,7 +15,7 @@ use std::process::{Command, ExitCode};
 use anyhow::{Context, bail};
 use landlock_compiler::denial::Log;
 use landlock_compiler::domain::Domain;
-use landlock_supervisor::{Ended, Error};
+use landlock_supervisor::{Ended, Error, Stacking};
 use rustix::io::Errno;
 
 use crate::{load, speak};
@@ -51,6 +51,10 @@ pub struct Args {
     /// Append refusals to FILE, one JSON object per line; `-` tells them on standard error, in words.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
+    /// On the supervisor target, let sandboxes inside have any rules, not only those that deny nothing more
+    /// than these could: slow, because the supervisor is asked about everything.
+    #[arg(long)]
+    stackable: bool,
     /// Say on standard error which target is in force, and with which rules; `--log -` does too.
     #[arg(short, long)]
     verbose: bool,
@@ -63,7 +67,7 @@ pub struct Args {
 enum Asked {
     /// The kernel target where it works, else the supervisor.
     Auto,
-    /// The kernel itself, at its LSM hooks (root).
+    /// The kernel itself, at its LSM hooks; needs root, see `landlock status`.
     Kernel,
     /// A process beside the command: no privileges needed.
     Supervisor,
@@ -107,7 +111,7 @@ impl Target {
         }
     }
 
-    fn run(self, domain: Domain, log: Log, command: Command) -> anyhow::Result<Ended> {
+    fn run(self, domain: Domain, log: Log, command: Command, stacking: Stacking) -> anyhow::Result<Ended> {
         match self {
             Target::Kernel(prepared) => {
                 let outcome = prepared.run(log, command).context(NOTHING)?;
@@ -116,7 +120,7 @@ impl Target {
                 }
                 Ok(outcome.ended)
             }
-            Target::Supervisor => match landlock_supervisor::run(domain, log, command) {
+            Target::Supervisor => match landlock_supervisor::run_stacking(domain, log, command, stacking) {
                 Err(Error::SupervisorDied) => {
                     // The command is running, so it must not look as if it were not.
                     speak::notice(&Error::SupervisorDied);
@@ -143,7 +147,8 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     if tell {
         speak::notice(&target.in_force(&domain));
     }
-    let ended = target.run(domain, log, command)?;
+    let stacking = if args.stackable { Stacking::Any } else { Stacking::Covered };
+    let ended = target.run(domain, log, command, stacking)?;
     if let Ended::NotStarted(errno) = ended {
         let why = std::io::Error::from_raw_os_error(errno);
         speak::notice(&format!("cannot execute {}: {why}", program.display()));

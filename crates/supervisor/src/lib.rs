@@ -34,8 +34,6 @@ mod walk;
 
 pub use filter::Stacking;
 pub use landlock_compiler::denial;
-pub use launch::{
-    Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, spawn,
-};
+pub use launch::{Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, spawn};
 pub use stack::is_offered;
 pub use syscalls::name as syscall_name;

@@ -111,8 +111,11 @@ fn a_sandbox_inside_a_sandbox_has_the_rules_of_both() {
         let command = ["run", "--rule", inner, "--", "touch", "mark"];
         folder.landlock(["run", "--rule", outer, "--", LANDLOCK].iter().chain(&command))
     };
-    nested("harmless.s", "one.s").exits(1).complains("Operation not permitted");
     nested("one.s", "harmless.s").exits(1).complains("Operation not permitted");
+    nested("harmless.s", "one.s").exits(125).complains("start the outer one with --stackable");
+    let inner = [LANDLOCK, "run", "--rule", "one.s", "--", "touch", "mark"];
+    let stackable = ["run", "--target", "supervisor", "--stackable", "--rule", "harmless.s", "--"];
+    folder.landlock(stackable.iter().chain(&inner)).exits(1).complains("Operation not permitted");
     assert!(!folder.path("mark").exists());
     nested("harmless.s", "harmless.s").exits(0).quiet();
     assert!(folder.path("mark").exists());
