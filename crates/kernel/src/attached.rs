@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::loaded::bit;
 use crate::programs::{self, SLOTS};
-use crate::state::SPEC;
+use crate::state::{Maps, SPEC};
 
 pub(crate) const HOOKS: &str = "hooks";
 /// Before the name of what is not published, or not any more.
@@ -53,13 +53,13 @@ impl Attached {
     }
 
     /// Attaches the hook's dispatcher if it is not. None if the kernel lets nobody attach there.
-    pub(crate) fn attach(&self, kernel: &Kernel, threads: &Map, hook: &'static Hook) -> Result<Option<Map>> {
+    pub(crate) fn attach(&self, kernel: &Kernel, maps: &Maps, hook: &'static Hook) -> Result<Option<Map>> {
         if self.folder.names()?.iter().any(|name| name == hook.name) {
             return self.programs(hook.name).map(Some);
         }
         let spec = MapSpec { name: PROGRAMS, kind: MapKind::ProgArray, key_size: 4, value_size: 4, ..SPEC };
         let programs = Map::create(&MapSpec { max_entries: SLOTS, ..spec })?;
-        let Some(dispatch) = dispatch(kernel, hook, threads, &programs)? else { return Ok(None) };
+        let Some(dispatch) = dispatch(kernel, hook, maps, &programs)? else { return Ok(None) };
         let unpublished = format!("{UNPUBLISHED}{}", hook.name);
         let folder = self.folder.folder(&unpublished)?;
         folder.pin(&programs, PROGRAMS)?;
@@ -85,9 +85,9 @@ impl Attached {
 }
 
 /// The dispatcher; none if the kernel refuses any program at the hook.
-fn dispatch(kernel: &Kernel, hook: &'static Hook, threads: &Map, programs: &Map) -> Result<Option<Program>> {
+fn dispatch(kernel: &Kernel, hook: &'static Hook, maps: &Maps, programs: &Map) -> Result<Option<Program>> {
     let target = kernel.target()?;
-    match programs::dispatch(target, hook.name, bit(hook), threads, programs) {
+    match programs::dispatch(target, hook.name, bit(hook), maps, programs) {
         Ok(program) => Ok(Some(program)),
         Err(Error::Bpf(_)) if target.is_closed(hook.name)? => Ok(None),
         Err(error) => Err(error),

@@ -116,7 +116,7 @@ impl Wanted<'_> {
             false => Report::Record { domain: about.place.number },
         };
         let Some(program) = emit::emit(hook, &self.domain, layout, report)? else { return Ok(()) };
-        let Some(array) = change.hooks.attach(self.kernel, &self.maps.threads, hook)? else {
+        let Some(array) = change.hooks.attach(self.kernel, self.maps, hook)? else {
             about.lacking.push(hook.name.to_owned());
             return Ok(());
         };

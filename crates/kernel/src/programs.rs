@@ -24,6 +24,14 @@ type Filling = (&'static str, i64);
 /// The bits of a domain's identity that are its slot.
 const SLOT_BITS: i64 = SLOTS as i64 - 1;
 
+/// Groups that tasks are put into by some bits of their addresses, and bytes of what [`Maps::presence`] has of
+/// each. The bits are of pages: a task is larger than one.
+const GROUPS: u32 = 1 << 14;
+const GROUP_SIZE: u32 = 16;
+pub(crate) const PRESENCE_SIZE: u32 = GROUPS * GROUP_SIZE;
+/// What is left of an address whose lowest eight bits are cut off: the offset of its group.
+const GROUP_BITS: i64 = (PRESENCE_SIZE - GROUP_SIZE) as i64;
+
 /// The running kernel's types, and which of its functions programs are for.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
@@ -59,11 +67,13 @@ pub(crate) fn dispatch(
     target: Target<'_>,
     hook: &str,
     bit: u64,
-    threads: &Map,
+    Maps { threads, presence, .. }: &Maps,
     programs: &Map,
 ) -> Result<Program> {
     let filling = [
         ("threads", fd(threads)),
+        ("presence", fd(presence)),
+        ("groups", GROUP_BITS),
         ("programs", fd(programs)),
         ("hook", bit.cast_signed()),
         ("slots", SLOT_BITS),
@@ -72,9 +82,11 @@ pub(crate) fn dispatch(
 }
 
 /// The gate.
-fn gate(target: Target<'_>, Maps { threads, tokens, counts, .. }: &Maps) -> Result<Program> {
+fn gate(target: Target<'_>, Maps { threads, presence, tokens, counts, .. }: &Maps) -> Result<Program> {
     let filling = [
         ("threads", fd(threads)),
+        ("presence", fd(presence)),
+        ("groups", GROUP_BITS),
         ("tokens", fd(tokens)),
         ("counts", fd(counts)),
         ("slots", SLOT_BITS),
@@ -99,9 +111,11 @@ fn gate(target: Target<'_>, Maps { threads, tokens, counts, .. }: &Maps) -> Resu
 }
 
 /// What passes a domain on to new threads.
-fn inherit(target: Target<'_>, Maps { threads, counts, .. }: &Maps) -> Result<Program> {
+fn inherit(target: Target<'_>, Maps { threads, presence, counts, .. }: &Maps) -> Result<Program> {
     let filling = [
         ("threads", fd(threads)),
+        ("presence", fd(presence)),
+        ("groups", GROUP_BITS),
         ("counts", fd(counts)),
         ("slots", SLOT_BITS),
         ("eagain", errno(Answer::Full)),
@@ -111,8 +125,14 @@ fn inherit(target: Target<'_>, Maps { threads, counts, .. }: &Maps) -> Result<Pr
 
 /// What forgets threads that are gone.
 fn release(target: Target<'_>, maps: &Maps, kind: ProgramKind, hook: &str) -> Result<Program> {
-    let Maps { threads, counts, .. } = maps;
-    let filling = [("threads", fd(threads)), ("counts", fd(counts)), ("slots", SLOT_BITS)];
+    let Maps { threads, presence, counts, .. } = maps;
+    let filling = [
+        ("threads", fd(threads)),
+        ("presence", fd(presence)),
+        ("groups", GROUP_BITS),
+        ("counts", fd(counts)),
+        ("slots", SLOT_BITS),
+    ];
     let insns = assemble(include_str!("programs/release.s"), &filling);
     target.load_as(kind, hook, "release", &insns)
 }
@@ -268,6 +288,8 @@ mod tests {
     fn every_name_in_braces_is_filled() {
         let names = [
             "threads",
+            "presence",
+            "groups",
             "programs",
             "tokens",
             "hook",

@@ -22,11 +22,11 @@ use crate::change::{Change, DOMAINS};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::lock::Lock;
-use crate::programs::{Always, GATE, SLOTS};
+use crate::programs::{Always, GATE, PRESENCE_SIZE, SLOTS};
 
 /// What the maps and programs mean. Whoever changes that counts on: other formats are other engines, side by
 /// side.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 /// The folder with the lock of who reads the denials.
 pub(crate) const READER: &str = "reader";
 const FOLDERS: [&str; 3] = [DOMAINS, HOOKS, READER];
@@ -73,6 +73,9 @@ pub(crate) struct Maps {
     /// The only word on which domain a thread is in, and the hooks that domain has programs for: by the
     /// address of the task, because a lookup takes no lock and so cannot fail in a task that has an entry.
     pub(crate) threads: Map,
+    /// Where no thread is in a domain, and hints on the domains of others, by groups of addresses of tasks: what
+    /// spares looking into `threads`. `dispatch.s` says why it can be relied on.
+    pub(crate) presence: Map,
     /// What lets a thread in, once: the domain, its hooks, the domain it extends, and when it was made.
     pub(crate) tokens: Map,
     /// Pairs of a domain and one that extends it.
@@ -94,6 +97,7 @@ impl Maps {
         let names = MapSpec { kind: MapKind::LruHash, key_size: 16, value_size: NAME_SIZE, ..SPEC };
         Ok(Maps {
             threads: get(MapSpec { name: "threads", ..SPEC })?,
+            presence: get(MapSpec { name: "presence", value_size: PRESENCE_SIZE, max_entries: 1, ..counts })?,
             tokens: get(MapSpec { name: "tokens", value_size: 32, max_entries: MAX_TOKENS, ..SPEC })?,
             lineage: get(MapSpec {
                 name: "lineage",

@@ -11,6 +11,9 @@
 ; where it was. Going back cannot fail: an entry is changed in place, and one without a domain (0, no
 ; hooks) means the same as none. Nobody but this thread acts on its entry while it is in here, and
 ; the boundary, which reads it, sees a domain the thread was in or is about to be in.
+;
+; For the dispatcher the thread is present before its entry says so, and its hint is gone before its entry
+; changes.
 .rule gate
     r6 = r1
     r1 = *(u64 *)(r6 + 0)               ; option
@@ -85,6 +88,19 @@ compare:
     r9 = r0
     r1 = 1
     lock *(u64 *)(r9 + 0) += r1
+    r1 = *(u64 *)(r10 - 16)
+    r1 = le64 r1                       ; as a number
+    r1 >>= 8
+    r1 &= {groups}
+    .insn 0x18, 6, 2, 0, {presence}
+    .insn 0, 0, 0, 0, 0
+    r6 += r1
+    r1 = 0
+    *(u64 *)(r6 + 8) = r1               ; hint
+    if r8 != 0 goto present
+    r1 = 1
+    lock *(u64 *)(r6 + 0) += r1
+present:
     r1 = *(u64 *)(r10 - 24)
     *(u64 *)(r7 + 8) = r1
     r1 = *(u64 *)(r10 - 32)
@@ -116,6 +132,7 @@ back:
     r1 = -1
     lock *(u64 *)(r9 + 0) += r1
     if r8 != 0 goto other
+    lock *(u64 *)(r6 + 0) += r1
     .insn 0x18, 1, 1, 0, {threads}
     .insn 0, 0, 0, 0, 0
     r2 = r10

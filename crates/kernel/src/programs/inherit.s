@@ -1,7 +1,7 @@
 ; task_alloc: a new thread is in the domain of the one that makes it, before it runs. If that cannot be
 ; noted, there is no new thread.
 ;
-; The child is counted before it is noted. While this runs the domain cannot be collected: the thread that
+; The child is counted, and present for the dispatcher, before it is noted. While this runs the domain cannot be collected: the thread that
 ; makes the child is in it. A fork that fails later on comes to task_free, which takes the child back.
 .rule inherit
     r6 = *(u64 *)(r1 + 0)               ; the new task
@@ -30,6 +30,13 @@
     r1 = 1
     lock *(u64 *)(r7 + 0) += r1
     *(u64 *)(r10 - 8) = r6
+    r6 = le64 r6                       ; as a number
+    r6 >>= 8
+    r6 &= {groups}
+    .insn 0x18, 8, 2, 0, {presence}
+    .insn 0, 0, 0, 0, 0
+    r8 += r6
+    lock *(u64 *)(r8 + 0) += r1
     .insn 0x18, 1, 1, 0, {threads}
     .insn 0, 0, 0, 0, 0
     r2 = r10
@@ -40,6 +47,7 @@
     call 2                              ; bpf_map_update_elem
     if r0 == 0 goto free
     r1 = -1
+    lock *(u64 *)(r8 + 0) += r1
     lock *(u64 *)(r7 + 0) += r1
 full:
     r0 = -{eagain}

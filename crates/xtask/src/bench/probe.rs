@@ -86,7 +86,7 @@ impl Operation {
             "open+close" => (20, each(move || open(OFlags::RDONLY).is_ok())),
             "stat" => (20, each(move || rustix::fs::stat(&path).is_ok())),
             "create+unlink" => (20, each(move || create_and_unlink(&path))),
-            "fork+exit" => (100, Box::new(fork) as _),
+            "fork+exit" => (20, Box::new(fork) as _),
             "exec" => (1, each(|| succeeds(Command::new("/bin/busybox").arg("true")))),
             other => bail!("no probe named {other}"),
         };
