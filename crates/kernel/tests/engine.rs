@@ -37,6 +37,7 @@ fn start(name: &str) -> Engine {
 
 const EXEC: u32 = 1;
 const WRITE: u32 = 2;
+const READ: u32 = 4;
 const GET: u32 = 16;
 
 fn read_only() -> Domain {
@@ -117,6 +118,22 @@ fn threads_and_processes_made_in_a_domain_are_in_it() {
     assert!(shell());
     assert_eq!(fs::read_to_string(&file).unwrap(), "x\n");
     fs::remove_dir_all(&folder).unwrap();
+}
+
+/// Both domains have a program at the hook, so what the dispatcher remembers of the first would do for it.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn the_rules_of_now_are_asked_not_those_asked_before() {
+    let mut engine = start("the_rules_of_now_are_asked");
+    let outer = engine.load(&read_only(), Denials::Shared).unwrap();
+    let inner = engine.extend(&outer, [denies("no_read", READ)], Denials::Shared).unwrap();
+    let path = Path::new("/dev/null");
+    within(&engine, &outer, || {
+        assert!(File::open(path).is_ok() && refused(&write_to(path)));
+        engine.enter(&inner).unwrap();
+        assert!(refused(&File::open(path)));
+    });
+    assert!(File::open(path).is_ok());
 }
 
 #[test]
