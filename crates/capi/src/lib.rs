@@ -95,7 +95,7 @@ fn load(address: usize, size: usize) -> Result<OwnedFd, Errno> {
     let insns = memory::read(attr.address(8)?, count * Insn::SIZE)?;
     let insns = insns_from_bytes(&insns).ok_or(Errno::INVAL)?;
     let subtype = subtype(attr.address(48)?, attr.u32(56) as usize)?;
-    let object = RuleObject { subtype, license, insns, name: "rule".to_owned(), lines: Vec::new() };
+    let object = RuleObject { subtype, license, insns, name: "rule".to_owned(), ..RuleObject::default() };
     verified(&object, &attr)?;
     described(&object)
 }

@@ -43,5 +43,11 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
 fn accepted(path: &Path, rule: &Rule) -> String {
     let needs = if rule.abilities().is_empty() { "" } else { "; to load it, CAP_SYS_ADMIN is needed" };
     let (name, event, insns) = (rule.name(), rule.event().name(), rule.insns().len());
-    format!("{}: rule {name}: accepted (event {event}, {insns} instructions{needs})", path.display())
+    let maps: Vec<&str> = rule.maps().iter().map(|map| map.definition().name.as_str()).collect();
+    let maps = if maps.is_empty() { String::new() } else { format!(", maps: {}", maps.join(" ")) };
+    let abi = if rule.abi() > 1 { "; ABI 2, which this version cannot enforce" } else { "" };
+    format!(
+        "{}: rule {name}: accepted (event {event}, {insns} instructions{maps}{abi}{needs})",
+        path.display()
+    )
 }

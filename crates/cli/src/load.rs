@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use landlock_compiler::object::RuleObject;
 use landlock_compiler::read::read_file;
 use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::{Loader, verify};
+use landlock_compiler::verify::{Loader, verify_newest};
 use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::speak;
 
 /// The rules of each file in order, as the verifier judges them for `loader`; a file that cannot be read
-/// counts as one refused rule. What is wrong is a message that names the file.
+/// counts as one refused rule. Rules of any ABI are accepted: what can be enforced is a target's to say. What is
+/// wrong is a message that names the file.
 pub fn load<'a>(
     files: &'a [PathBuf],
     loader: &Loader,
@@ -28,7 +29,7 @@ pub fn load<'a>(
 }
 
 fn judge(path: &Path, object: RuleObject, loader: &Loader) -> Result<Rule, String> {
-    verify(object, loader).map_err(|problems| format!("{}: {problems}", path.display()))
+    verify_newest(object, loader).map_err(|problems| format!("{}: {problems}", path.display()))
 }
 
 /// Every rule of the files, in order. `None` if anything is wrong with any of them, after telling

@@ -137,6 +137,10 @@ const NOTHING: &str = "the sandbox could not be established, nothing was run";
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let rules = load::every_rule_or_tell(&args.rules, &load::ourselves());
     let Some(domain) = rules.map(Domain::prepended) else { bail!("nothing was run") };
+    if let Some(rule) = domain.rules().iter().find(|rule| rule.abi() > 1) {
+        let name = rule.name();
+        bail!("rule {name} is of ABI 2, which this version checks but cannot enforce; nothing was run");
+    }
     let to_people = args.log.as_deref() == Some(Path::new("-"));
     let log = args.log.as_deref().map_or(Ok(Log::none()), open_log)?;
     let (program, arguments) = args.command.split_first().context("no command")?;

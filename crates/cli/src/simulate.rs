@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `landlock simulate`: one question put to rules, without a sandbox.
 
+mod handles;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use landlock_compiler::abi::{Actions, Event};
-use landlock_compiler::domain::Domain;
-use landlock_compiler::evaluate::{Current, Input};
-use landlock_compiler::simulate::simulate;
+use landlock_compiler::classic::{Filter, SyscallData};
+use landlock_compiler::domain::{Domain, Layer};
+use landlock_compiler::evaluate::{Current, HookCall, Input};
+use landlock_compiler::simulate::{simulate, simulate_hook};
 
 use crate::{FAILED, load, speak};
 
@@ -20,16 +23,38 @@ pub struct Args {
     /// Rule files: .c, .s or .o.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The event: FS, FS_IOCTL, FS_LOCK or FS_FCNTL.
+    /// The event: FS, FS_IOCTL, FS_LOCK, FS_FCNTL, FILE_OPEN, FILE_PERMISSION or MMAP_FILE.
     #[arg(long, value_name = "EVENT", value_parser = event)]
     event: Event,
     /// For FS: actions, by name, separated by commas; `none` for no action.
-    #[arg(long, value_name = "ACTION,…", value_parser = actions,
-        required_unless_present = "command", conflicts_with = "command")]
+    #[arg(long, value_name = "ACTION,…", value_parser = actions, conflicts_with = "command")]
     action: Option<Actions>,
-    /// For the other events: the command, decimal or 0x…
+    /// For FS_IOCTL, FS_LOCK and FS_FCNTL: the command, decimal or 0x…
     #[arg(long, value_name = "NUMBER", value_parser = number)]
     command: Option<u32>,
+    /// For the hooks FILE_OPEN, FILE_PERMISSION and MMAP_FILE: the cookie that a filter has handed on.
+    #[arg(long, value_name = "NUMBER", value_parser = cookie, conflicts_with_all = ["action", "command"])]
+    cookie: Option<u16>,
+    /// For FILE_PERMISSION: the mask (1 execute, 2 write, 4 read).
+    #[arg(long, value_name = "NUMBER", value_parser = number, default_value_t = 4)]
+    mask: u32,
+    /// For MMAP_FILE: the protection the mapping gets (1 read, 2 write, 4 execute).
+    #[arg(long, value_name = "NUMBER", value_parser = number, default_value_t = 1)]
+    prot: u32,
+    /// For MMAP_FILE: the protection asked for [default: the one it gets].
+    #[arg(long, value_name = "NUMBER", value_parser = number)]
+    reqprot: Option<u32>,
+    /// For MMAP_FILE: the flags (1 shared, 2 private).
+    #[arg(long, value_name = "NUMBER", value_parser = number, default_value_t = 2)]
+    flags: u32,
+    /// For MMAP_FILE: nothing but memory is mapped.
+    #[arg(long)]
+    anonymous: bool,
+    /// Put a handle into map MAP, to which the object (or the caller's cgroup) relates like this: `same`,
+    /// `beneath`, `above`, or what it has in common: `dentry`, `inode`, `device`, `mount`. May be given several
+    /// times; without any, maps are empty.
+    #[arg(long = "match", value_name = "MAP=HOW,…", value_parser = handles::parsed)]
+    matches: Vec<handles::Match>,
     /// Mode of the object in octal, type included (0100644 is a regular file).
     #[arg(long, value_name = "OCTAL", value_parser = mode, default_value = "0100644")]
     mode: u32,
@@ -42,26 +67,63 @@ pub struct Args {
 }
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
-    let arg2 = match (args.event, args.action, args.command) {
-        (Event::Fs, Some(actions), _) => actions.bits(),
-        (Event::FsIoctl | Event::FsLock | Event::FsFcntl, _, Some(command)) => command.into(),
+    let asked = match (args.event, args.action, args.command, args.cookie) {
+        (Event::Fs, Some(actions), ..) => Asked::FileSystem(actions.bits()),
+        (Event::FsIoctl | Event::FsLock | Event::FsFcntl, _, Some(command), _) => {
+            Asked::FileSystem(command.into())
+        }
         (Event::Fs, ..) => return misused("event FS takes --action"),
-        _ => return misused("this event takes --command"),
+        (Event::FsIoctl | Event::FsLock | Event::FsFcntl, ..) => {
+            return misused("this event takes --command");
+        }
+        (Event::FileOpen | Event::FilePermission | Event::MmapFile, _, _, Some(cookie)) => {
+            Asked::Hook(hook_call(args), cookie)
+        }
+        _ => return misused("this event takes --cookie"),
     };
     let Some(rules) = load::every_rule_or_tell(&args.files, &load::ANY) else { return Ok(FAILED.into()) };
-    let domain = Domain::prepended(rules);
-    let input = Input {
-        event: args.event,
-        arg2,
-        mode: (!args.no_object).then_some(args.mode),
-        arch: 0,
-        syscall_nr: 0,
-        current: Current::default(),
+    let relation = match handles::fill(&rules, &args.matches) {
+        Ok(relation) => relation,
+        Err(why) => return misused(&why),
     };
-    let simulation = simulate(&domain, &input);
+    let simulation = match asked {
+        Asked::Hook(call, cookie) => {
+            let filter = Layer::Filter(Filter::always(cookie));
+            let domain = Domain::layered(std::iter::once(filter).chain(rules.into_iter().map(Layer::Rule)));
+            let filtered = domain.filtered(&SyscallData::default());
+            simulate_hook(&domain, call, &filtered, &relation)
+        }
+        Asked::FileSystem(arg2) => {
+            let mode = (!args.no_object).then_some(args.mode);
+            let current = Current::default();
+            let input = Input { event: args.event, arg2, mode, arch: 0, syscall_nr: 0, current };
+            simulate(&Domain::prepended(rules), &input, &relation)
+        }
+    };
     let text = if args.json { speak::json(&simulation)? } else { simulation.to_string() };
     speak::result(&text)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The question.
+enum Asked {
+    /// With this `arg2`.
+    FileSystem(u64),
+    /// With this cookie.
+    Hook(HookCall, u16),
+}
+
+fn hook_call(args: &Args) -> HookCall {
+    match args.event {
+        Event::FilePermission => HookCall::FilePermission { mask: args.mask },
+        Event::MmapFile => HookCall::MmapFile {
+            anonymous: args.anonymous,
+            reqprot: args.reqprot.unwrap_or(args.prot).into(),
+            prot: args.prot.into(),
+            flags: args.flags.into(),
+        },
+        _ => HookCall::FileOpen,
+    }
 }
 
 fn misused(why: &str) -> anyhow::Result<ExitCode> {
@@ -85,6 +147,10 @@ fn action(name: &str) -> Result<Actions, String> {
     let known = Actions::all().iter_names().find(|(known, _)| known.eq_ignore_ascii_case(name));
     let names = || Actions::all().iter_names().map(|(name, _)| name).collect::<Vec<_>>().join(", ");
     known.map(|(_, action)| action).ok_or_else(|| format!("actions are {}, and none", names()))
+}
+
+fn cookie(text: &str) -> Result<u16, String> {
+    u16::try_from(number(text)?).map_err(|_| format!("a cookie is at most {}", u16::MAX))
 }
 
 fn number(text: &str) -> Result<u32, String> {

@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Numbers and layouts of ABI 1: Landlock v7 (August 2017).
+//! Numbers and layouts of ABI 1, Landlock v7 (August 2017); those that ABI 2 adds are in [`handles`] and
+//! [`hook`].
 //!
 //! They are what `<landlock/rule.h>` gives to rule authors; the two are compared by a test.
 
 use bitflags::bitflags;
 use serde::{Deserialize, Serialize};
 
+pub mod handles;
+pub mod hook;
+
 /// `BPF_PROG_TYPE_LANDLOCK_RULE`: the program type of a rule in v7's `bpf(2)` interface.
 pub const PROG_TYPE_LANDLOCK_RULE: u32 = 15;
-/// The newest Landlock ABI that rules of the v7 system may ask for (`LANDLOCK_ABI`).
-pub const ABI: u32 = 1;
+/// The newest Landlock ABI that rules may ask for (`LANDLOCK_ABI`): 1 is Landlock v7, 2 adds the RFC v2 of
+/// August 2016.
+pub const ABI: u32 = 2;
 /// Most instructions a rule may have (`BPF_MAXINSNS`).
 pub const MAX_INSNS: usize = 4096;
 /// Bytes of stack a rule may use, below `r10`.
@@ -27,11 +32,30 @@ pub enum Event {
     FsLock = 3,
     /// An fcntl; `arg2` holds the command.
     FsFcntl = 4,
+    /// A file is opened. This and what follows are the RFC's hooks, under the numbers of its program types; their
+    /// context is [`hook`]'s, and they are of ABI 2.
+    FileOpen = 6,
+    /// An open file is read or written.
+    FilePermission = 7,
+    /// A file, or nothing but memory, is mapped.
+    MmapFile = 8,
 }
 
 impl Event {
     /// Every event, in numeric order.
-    pub const ALL: [Event; 4] = [Event::Fs, Event::FsIoctl, Event::FsLock, Event::FsFcntl];
+    pub const ALL: [Event; 7] = [
+        Event::Fs,
+        Event::FsIoctl,
+        Event::FsLock,
+        Event::FsFcntl,
+        Event::FileOpen,
+        Event::FilePermission,
+        Event::MmapFile,
+    ];
+    /// Those whose rules see `struct landlock_context`.
+    pub const FILE_SYSTEM: [Event; 4] = [Event::Fs, Event::FsIoctl, Event::FsLock, Event::FsFcntl];
+    /// Those whose rules see `struct landlock_data`, once for each cookie.
+    pub const HOOKS: [Event; 3] = [Event::FileOpen, Event::FilePermission, Event::MmapFile];
 
     /// The event with this number, if there is one.
     pub fn from_u32(number: u32) -> Option<Event> {
@@ -45,7 +69,20 @@ impl Event {
             Event::FsIoctl => "FS_IOCTL",
             Event::FsLock => "FS_LOCK",
             Event::FsFcntl => "FS_FCNTL",
+            Event::FileOpen => "FILE_OPEN",
+            Event::FilePermission => "FILE_PERMISSION",
+            Event::MmapFile => "MMAP_FILE",
         }
+    }
+
+    /// Whether it is one of [`Event::HOOKS`].
+    pub fn is_hook(self) -> bool {
+        Event::HOOKS.contains(&self)
+    }
+
+    /// The lowest ABI that has it.
+    pub fn abi(self) -> u32 {
+        if self.is_hook() { 2 } else { 1 }
     }
 }
 
@@ -124,6 +161,13 @@ pub mod helper {
     pub const GET_CURRENT_UID_GID: i32 = 15;
     /// `bpf_get_current_comm(buf, size)`.
     pub const GET_CURRENT_COMM: i32 = 16;
+    /// `bpf_landlock_cmp_fs_prop(properties, handles, op, object)`: 0 if one handle has all these
+    /// [`Properties`](super::handles::Properties) in common with the object, else 1. Of ABI 2, as the next two.
+    pub const CMP_FS_PROP: i32 = 31;
+    /// `bpf_landlock_cmp_fs_beneath(options, handles, op, object)`: 0 if the object is a handle's or beneath it.
+    pub const CMP_FS_BENEATH: i32 = 32;
+    /// `bpf_landlock_cmp_cgroup_beneath(options, handles, op)`: 0 if the caller is in a handle's cgroup, or beneath.
+    pub const CMP_CGROUP_BENEATH: i32 = 33;
     /// `bpf_handle_fs_get_mode(handle)`: `st_mode`, or `-ENOENT`.
     pub const HANDLE_FS_GET_MODE: i32 = 54;
 }

@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::elf::{ReadError, read_elf};
 use crate::read::name_after;
-use crate::verify::{Loader, Problems, verify};
+use crate::verify::{Loader, Problems, verify_newest};
 
 /// The header for rule authors, `<landlock/rule.h>`.
 pub const HEADER: &str = include_str!("../../../include/landlock/rule.h");
@@ -84,7 +84,7 @@ pub fn build(source: &Path, output: Option<&Path>) -> Result<Vec<u8>, BuildError
     let mut rules =
         read_elf(&object).map_err(|error| BuildError::Object { source_file: source.to_owned(), error })?;
     name_after(source, &mut rules);
-    let verdicts = rules.into_iter().map(|rule| verify(rule, &Loader { cap_sys_admin: true }));
+    let verdicts = rules.into_iter().map(|rule| verify_newest(rule, &Loader { cap_sys_admin: true }));
     let problems: Vec<Problems> = verdicts.filter_map(Result::err).collect();
     if !problems.is_empty() {
         return Err(BuildError::Refused(problems));

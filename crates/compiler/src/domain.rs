@@ -1,16 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ordered rules in force on a thread, and what is left of them at a hook instance.
+//! The ordered rules in force on a thread, and what is left of them at a hook instance; and the classic filters
+//! among them, which say when the rules tied to the RFC's hooks are asked.
+
+mod cookies;
 
 use crate::abi::Event;
+use crate::classic::Filter;
 use crate::evaluate::{Input, Tracer, Verdict};
 use crate::file_type::FileType;
 use crate::rule::Rule;
 use crate::specialise::{self, Answer, Field, InputSet, Known, Residual, Specialised};
 
+pub use cookies::{Filtered, Layer};
+
 /// Rules, newest first: the order they are asked in.
 #[derive(Clone, Debug, Default)]
 pub struct Domain {
     rules: Vec<Rule>,
+    /// Newest first, each with the number of rules that are older than it.
+    filters: Vec<(Filter, usize)>,
 }
 
 impl Domain {
@@ -18,13 +26,21 @@ impl Domain {
     pub fn prepended(rules: impl IntoIterator<Item = Rule>) -> Domain {
         let mut rules: Vec<Rule> = rules.into_iter().collect();
         rules.reverse();
-        Domain { rules }
+        Domain { rules, filters: Vec::new() }
     }
 
-    /// This domain with more rules before its own, prepended in the given order.
+    /// The lowest ABI that has all of it. A target that does not know that ABI must refuse the domain: it would
+    /// not ask everything that is to be asked.
+    pub fn abi(&self) -> u32 {
+        let of_rules = self.rules.iter().map(Rule::abi).max().unwrap_or(1);
+        if self.filters.is_empty() { of_rules } else { of_rules.max(2) }
+    }
+
+    /// This domain with more rules before its own, prepended in the given order. They are newer than its filters.
     pub fn prepend(&self, rules: impl IntoIterator<Item = Rule>) -> Domain {
         let mut prepended = Domain::prepended(rules);
         prepended.rules.extend_from_slice(&self.rules);
+        prepended.filters.clone_from(&self.filters);
         prepended
     }
 
@@ -108,6 +124,16 @@ impl Composed {
                     _ => None,
                 }
             }
+        }
+    }
+
+    /// Whether the answer may depend on how the object or the caller relates to handles.
+    pub fn compares(&self) -> bool {
+        match self {
+            Composed::Residuals(left) if self.always().is_none() => {
+                left.iter().any(|(_, residual)| residual.always().is_none() && residual.compares())
+            }
+            _ => false,
         }
     }
 

@@ -120,6 +120,9 @@ pub enum EmitError {
         /// Bytes it uses.
         used: usize,
     },
+    /// The domain has what only ABI 2 has.
+    #[error("rules and filters of ABI 2 cannot be enforced by the kernel in this version")]
+    Abi2,
     /// More functions than a program may have.
     #[error(
         "the domain needs {functions} functions at one hook, the kernel's limit is {limit}; use fewer rules"
@@ -159,6 +162,9 @@ pub fn emit(
     layout: &Layout,
     report: Report,
 ) -> Result<Option<Program>, EmitError> {
+    if domain.abi() > 1 {
+        return Err(EmitError::Abi2);
+    }
     let ask = |instance| (instance, domain.specialise(&known(instance)));
     let questions: Vec<(&Instance, Composed)> = hook.instances.iter().map(ask).collect();
     if questions.iter().all(|(_, composed)| matches!(composed, Composed::Allow)) {

@@ -6,6 +6,8 @@
 //! at. A verified rule always runs to its exit. Should one not (a bug of ours), the answer is a
 //! denial: never a panic, never an allowance.
 
+mod compare;
+mod hook;
 mod machine;
 mod printk;
 
@@ -13,7 +15,9 @@ use crate::abi::Event;
 use crate::domain::Domain;
 use crate::rule::Rule;
 
-pub(crate) use machine::{Exit, run};
+pub use compare::{Direction, Relation, Unrelated};
+pub use hook::{HookCall, HookInput, HookVerdict};
+pub(crate) use machine::{Exit, Program, Question, run};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use machine::{World, run_in};
 
@@ -72,14 +76,30 @@ pub type Tracer<'a> = &'a mut dyn FnMut(&str);
 
 impl Rule {
     /// The rule's answer; what it traces is dropped. The rule is run whatever `input.event` is:
-    /// only a [`Domain`] picks rules by event.
+    /// only a [`Domain`] picks rules by event. A rule that compares with handles denies, unless it has none: what
+    /// they stand for is not known here, see [`Rule::evaluate_among`].
     pub fn evaluate(&self, input: &Input) -> Verdict {
         self.evaluate_traced(input, &mut |_| {})
     }
 
     /// The rule's answer; what it traces goes to `tracer`.
     pub fn evaluate_traced(&self, input: &Input, tracer: Tracer<'_>) -> Verdict {
-        run(self.ops(), input, tracer).verdict(0)
+        self.evaluate_among(input, &Unrelated, tracer)
+    }
+
+    /// The rule's answer where handles relate to the object like this.
+    pub fn evaluate_among(&self, input: &Input, relation: &dyn Relation, tracer: Tracer<'_>) -> Verdict {
+        run(self.program(), Question::FileSystem(input), relation, tracer).verdict(0)
+    }
+
+    /// The answer of a rule tied to a hook. The rule is run whatever its event is.
+    pub fn evaluate_at_hook(&self, input: &HookInput, relation: &dyn Relation) -> HookVerdict {
+        let exit = run(self.program(), Question::Hook(input), relation, &mut |_| {});
+        exit.at_hook(0, input.cookie)
+    }
+
+    pub(crate) fn program(&self) -> Program<'_> {
+        Program { ops: self.ops(), maps: self.maps() }
     }
 }
 
@@ -92,8 +112,13 @@ impl Domain {
 
     /// As [`Domain::decide`]; what the rules trace goes to `tracer`.
     pub fn decide_traced(&self, input: &Input, tracer: Tracer<'_>) -> Verdict {
+        self.decide_among(input, &Unrelated, tracer)
+    }
+
+    /// As [`Domain::decide_traced`], where handles relate to the object like this.
+    pub fn decide_among(&self, input: &Input, relation: &dyn Relation, tracer: Tracer<'_>) -> Verdict {
         for (index, rule) in self.rules_of(input.event) {
-            let verdict = run(rule.ops(), input, tracer).verdict(index);
+            let verdict = run(rule.program(), Question::FileSystem(input), relation, tracer).verdict(index);
             if verdict.is_deny() {
                 return verdict;
             }

@@ -7,6 +7,7 @@
 //! "depends" may be said of something that in truth does not.
 
 mod commands;
+mod hooks;
 mod operations;
 mod reply;
 mod text;
@@ -17,6 +18,7 @@ use crate::domain::Domain;
 use crate::rule::Rule;
 use operations::OPERATIONS;
 
+pub use hooks::{HookFactor, HookReply, Hooked};
 pub use reply::{Command, Factor, Group, Outcome, Reply};
 
 /// What rules mean together.
@@ -24,8 +26,11 @@ pub use reply::{Command, Factor, Group, Outcome, Reply};
 pub struct Explanation {
     /// The rules, newest first.
     pub rules: Vec<Summary>,
-    /// Every operation, in a fixed order.
+    /// Every operation, in a fixed order; none if no rule has an event of the file system.
     pub operations: Vec<Explained>,
+    /// The answers of the rules tied to a hook, in the order of `rules`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hooked>,
 }
 
 /// One rule.
@@ -55,9 +60,14 @@ pub struct Explained {
 /// Explains rules that are prepended in the given order.
 pub fn explain(rules: &[Rule]) -> Explanation {
     let domain = Domain::prepended(rules.iter().cloned());
+    let (at_hooks, others): (Vec<&Rule>, Vec<&Rule>) =
+        domain.rules().iter().partition(|rule| rule.event().is_hook());
+    let is_silent = others.is_empty() && !at_hooks.is_empty();
+    let operations = if is_silent { &[][..] } else { OPERATIONS };
     Explanation {
         rules: domain.rules().iter().map(summary).collect(),
-        operations: OPERATIONS.iter().map(|operation| commands::explained(&domain, operation)).collect(),
+        operations: operations.iter().map(|operation| commands::explained(&domain, operation)).collect(),
+        hooks: at_hooks.into_iter().map(hooks::explained).collect(),
     }
 }
 

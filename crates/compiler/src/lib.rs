@@ -15,6 +15,7 @@
 pub mod abi;
 pub mod asm;
 pub mod clang;
+pub mod classic;
 pub mod denial;
 pub mod domain;
 pub mod elf;
@@ -25,6 +26,7 @@ pub mod file_type;
 pub mod hooks;
 pub mod insn;
 pub mod lint;
+pub mod map;
 pub mod object;
 pub mod op;
 pub mod read;

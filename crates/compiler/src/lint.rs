@@ -48,10 +48,11 @@ pub fn lint(rule: &Rule) -> Vec<Warning> {
     warnings.into_iter().flatten().collect()
 }
 
-/// What is known at each instance of the event.
+/// What is known at each instance of the event. Of the RFC's hooks nothing is.
 fn instances(event: Event) -> impl Iterator<Item = Known> {
     let all = hooks::TABLE.iter().flat_map(|hook| hook.instances);
-    all.filter(move |instance| instance.event == event).map(Known::at)
+    let table = all.filter(move |instance| instance.event == event).map(Known::at);
+    table.chain(event.is_hook().then(|| Known::new(event, Bits::ANY)))
 }
 
 /// The bits no action has, if the rule was seen through and tells inputs apart by one of them.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::abi::Subtype;
 use crate::insn::Insn;
+use crate::map::Map;
 
 /// Most characters of a name or of a source line that are shown.
 const MAX_SHOWN: usize = 120;
@@ -54,6 +55,8 @@ pub struct RuleObject {
     pub subtype: Option<Subtype>,
     /// Licence text, empty when there was none.
     pub license: String,
+    /// The arrays of handles it refers to: a map load holds an index of this list.
+    pub maps: Vec<Map>,
     /// Source line of each instruction; shorter than `insns`, or empty, when unknown.
     pub lines: Vec<Option<SourceLine>>,
 }
@@ -67,7 +70,7 @@ impl RuleObject {
         license: impl Into<String>,
     ) -> RuleObject {
         let (name, license) = (name.into(), license.into());
-        RuleObject { name, insns, subtype: Some(subtype), license, lines: Vec::new() }
+        RuleObject { name, insns, subtype: Some(subtype), license, ..RuleObject::default() }
     }
 }
 

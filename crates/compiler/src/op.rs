@@ -233,12 +233,15 @@ pub enum AtomicOp {
     CompareExchange,
 }
 
+/// The pseudo source register of a map load; what is loaded is an index of the rule's list of maps.
+pub const PSEUDO_MAP: u8 = 1;
+
 /// What a 64-bit immediate load puts into the register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Imm64 {
     /// This number.
     Value(u64),
-    /// Something of the kernel's: a map, a variable, a function. Rules have none of them.
+    /// Something that is not a number: a map ([`PSEUDO_MAP`]), a variable, a function. Rules have only maps.
     Pseudo {
         /// The pseudo source register that says which kind.
         kind: u8,

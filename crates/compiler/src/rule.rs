@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::abi::{Abilities, Event};
 use crate::insn::Insn;
+use crate::map::Map;
 use crate::object::{RuleObject, SourceLine};
 use crate::op::Op;
 
@@ -44,6 +45,16 @@ impl Rule {
     /// The event the rule is tied to; it never runs for another.
     pub fn event(&self) -> Event {
         self.0.event
+    }
+
+    /// The lowest ABI it needs, as it declared.
+    pub fn abi(&self) -> u32 {
+        self.0.object.subtype.map_or(1, |subtype| subtype.abi).max(self.event().abi())
+    }
+
+    /// The arrays of handles it refers to, by the index its map loads hold.
+    pub fn maps(&self) -> &[Map] {
+        &self.0.object.maps
     }
 
     /// The abilities it declared.

@@ -5,8 +5,9 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::domain::Domain;
-use crate::evaluate::{Input, run};
+use crate::abi::hook;
+use crate::domain::{Domain, Filtered};
+use crate::evaluate::{HookCall, HookInput, Input, Question, Relation, run};
 use crate::object::{Printable, SourceLine};
 use crate::rule::Rule;
 
@@ -28,8 +29,14 @@ pub struct Asked {
     pub rule: usize,
     /// Its name.
     pub name: String,
+    /// The cookie it ran with, at a hook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<u16>,
     /// Whether it denied.
     pub denied: bool,
+    /// With which errno, at a hook; elsewhere it is `EPERM`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno: Option<u32>,
     /// The exit it took.
     pub exit: Place,
     /// The last branch before that: mostly the test that decided.
@@ -50,26 +57,50 @@ pub struct Place {
     pub line: Option<SourceLine>,
 }
 
-/// Asks the rules as [`Domain::decide`] does.
-pub fn simulate(domain: &Domain, input: &Input) -> Simulation {
+/// Asks the rules as [`Domain::decide_among`] does.
+pub fn simulate(domain: &Domain, input: &Input, relation: &dyn Relation) -> Simulation {
+    let ask = |(index, rule)| ask(index, rule, Question::FileSystem(input), relation);
+    until_denied(input.event.name(), domain.rules_of(input.event).map(ask))
+}
+
+/// Asks the rules as [`Domain::decide_hook`] does within a system call.
+pub fn simulate_hook(
+    domain: &Domain,
+    call: HookCall,
+    filtered: &Filtered,
+    relation: &dyn Relation,
+) -> Simulation {
+    let ask = |(index, rule, cookie)| ask(index, rule, Question::Hook(&HookInput { call, cookie }), relation);
+    until_denied(call.event().name(), domain.runs(call.event(), filtered).map(ask))
+}
+
+fn until_denied(event: &'static str, answers: impl Iterator<Item = Asked>) -> Simulation {
     let mut asked = Vec::new();
-    for (index, rule) in domain.rules_of(input.event) {
-        asked.push(ask(index, rule, input));
-        if asked.last().is_some_and(|asked| asked.denied) {
+    for answer in answers {
+        let denied = answer.denied;
+        asked.push(answer);
+        if denied {
             break;
         }
     }
-    Simulation { denied: asked.last().is_some_and(|last| last.denied), event: input.event.name(), asked }
+    Simulation { denied: asked.last().is_some_and(|last| last.denied), event, asked }
 }
 
-fn ask(index: usize, rule: &Rule, input: &Input) -> Asked {
+fn ask(index: usize, rule: &Rule, question: Question<'_>, relation: &dyn Relation) -> Asked {
     let mut traces = Vec::new();
-    let exit = run(rule.ops(), input, &mut |text| traces.push(text.to_owned()));
+    let tracer = &mut |text: &str| traces.push(text.to_owned());
+    let exit = run(rule.program(), question, relation, tracer);
+    let (cookie, errno) = match question {
+        Question::FileSystem(_) => (None, None),
+        Question::Hook(input) => (Some(input.cookie), hook::errno(exit.returned.unwrap_or(u64::MAX))),
+    };
     let place = |insn| Place { insn, line: rule.line(insn).cloned() };
     Asked {
         rule: index,
         name: rule.name().to_owned(),
+        cookie,
         denied: exit.verdict(index).is_deny(),
+        errno,
         exit: place(exit.at),
         branch: exit.branch.map(place),
         traces,
@@ -90,7 +121,14 @@ impl fmt::Display for Simulation {
 impl fmt::Display for Asked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verdict = if self.denied { "denies" } else { "allows" };
-        writeln!(f, "  rule {} ({}) {verdict}", self.rule, Printable(&self.name))?;
+        write!(f, "  rule {} ({}) {verdict}", self.rule, Printable(&self.name))?;
+        if let Some(errno) = self.errno {
+            write!(f, " with {}", hook::errno_name(errno))?;
+        }
+        if let Some(cookie) = self.cookie {
+            write!(f, ", for cookie {cookie}")?;
+        }
+        writeln!(f)?;
         if let Some(branch) = &self.branch {
             writeln!(f, "    after the branch at {branch}")?;
         }
@@ -117,6 +155,10 @@ mod tests {
     use crate::object::RuleObject;
     use crate::op::{AluOp, Op, Reg};
     use crate::testing::build::{Double, alu, call, mov, program, store};
+
+    fn ask_all(domain: &Domain, input: &Input) -> Simulation {
+        simulate(domain, input, &crate::evaluate::Unrelated)
+    }
 
     fn with_lines(ops: &[Op]) -> Rule {
         let line =
@@ -148,7 +190,7 @@ mod tests {
             tracing(),
         ]);
         let write = input(Actions::WRITE.bits(), Some(0o100_644));
-        insta::assert_snapshot!(simulate(&domain, &write), @r"
+        insta::assert_snapshot!(ask_all(&domain, &write), @r"
         denied by rule read_only
           rule 0 (test) allows
             by the exit at instruction 6
@@ -162,7 +204,7 @@ mod tests {
     #[test]
     fn an_allowance_names_every_rule_asked() {
         let domain = Domain::prepended([with_lines(&read_only()), tracing()]);
-        insta::assert_snapshot!(simulate(&domain, &input(Actions::READ.bits(), None)), @r"
+        insta::assert_snapshot!(ask_all(&domain, &input(Actions::READ.bits(), None)), @r"
         allowed
           rule 0 (test) allows
             by the exit at instruction 6
@@ -171,7 +213,7 @@ mod tests {
             after the branch at instruction 2, read-only.c:3: line(3);
             by the exit at instruction 10, read-only.c:11: line(11);
         ");
-        insta::assert_snapshot!(simulate(&domain, &Input { event: Event::FsLock, ..input(0, None) }), @"allowed: no rule has event FS_LOCK");
+        insta::assert_snapshot!(ask_all(&domain, &Input { event: Event::FsLock, ..input(0, None) }), @"allowed: no rule has event FS_LOCK");
     }
 
     #[test]
@@ -180,7 +222,7 @@ mod tests {
         for arg2 in 0..512 {
             for mode in [None, Some(0o100_644), Some(0o020_644), Some(0o010_644)] {
                 let input = input(arg2, mode);
-                assert_eq!(simulate(&domain, &input).denied, domain.decide(&input).is_deny());
+                assert_eq!(ask_all(&domain, &input).denied, domain.decide(&input).is_deny());
             }
         }
     }

@@ -126,10 +126,7 @@ fn data_maps_and_foreign_functions_are_refused() {
     assert_eq!(error.fault, Fault::UndefinedCall { callee: "other".into() });
     let map = "SEC(\"maps\") int table[5] = {1};";
     let error = refused(&rule(&format!("{map} LANDLOCK_RULE(alone, FS, 0) {{ return 0; }}")));
-    assert_eq!(error.fault, Fault::Maps);
-    let lookup = "LANDLOCK_RULE(looks, FS, 0) { return ((void *(*)(void *, void *))1)(&table, ctx) != 0; }";
-    let error = refused(&rule(&format!("{map} {lookup}")));
-    assert_eq!(error.fault, Fault::MapReference { map: "table".into() });
+    assert_eq!(error.fault, Fault::Map { map: "table".into(), what: "not a definition of handles".into() });
 }
 
 #[test]

@@ -6,7 +6,8 @@ mod common;
 use std::fmt::Write;
 
 use common::{clangs, compile_text, run};
-use landlock_compiler::abi::{self, Abilities, Actions, Event, Subtype, context, helper};
+use landlock_compiler::abi::handles::{self, ArrayKind, HandleType, Options, Properties};
+use landlock_compiler::abi::{self, Abilities, Actions, Event, Subtype, context, helper, hook};
 use landlock_compiler::elf::read_elf;
 
 /// One C assertion for each number and layout that `abi` has.
@@ -49,9 +50,58 @@ fn assertions() -> String {
         equal(&format!("offsetof(union bpf_prog_subtype, landlock_rule.{field})"), offset);
         equal(&format!("sizeof(((union bpf_prog_subtype *)0)->landlock_rule.{field})"), size);
     }
+    of_hooks(&mut equal);
+    of_handles(&mut equal);
     equal("sizeof(union bpf_prog_subtype)", Subtype::SIZE as u64);
     equal("_Alignof(union bpf_prog_subtype)", 8);
     text
+}
+
+fn of_hooks(equal: &mut impl FnMut(&str, u64)) {
+    for event in Event::HOOKS {
+        equal(&format!("BPF_PROG_TYPE_LANDLOCK_{}", event.name()), event as u64);
+    }
+    for (field, offset, size) in
+        [("hook", hook::HOOK, 4), ("cookie", hook::COOKIE, 2), ("args", hook::ARGS, 8 * hook::ARGS_COUNT)]
+    {
+        equal(&format!("offsetof(struct landlock_data, {field})"), u64::try_from(offset).unwrap());
+        equal(&format!("sizeof(((struct landlock_data *)0)->{field})"), size as u64);
+    }
+    equal("sizeof(struct landlock_data)", u64::try_from(hook::SIZE).unwrap());
+    equal("SECCOMP_RET_LANDLOCK", hook::RET_LANDLOCK.into());
+    equal("_ERRNO_LAST", hook::ERRNO_LAST.into());
+}
+
+fn of_handles(equal: &mut impl FnMut(&str, u64)) {
+    for (name, property) in Properties::all().iter_names() {
+        equal(&format!("LANDLOCK_FLAG_FS_{name}"), property.bits());
+    }
+    equal("_LANDLOCK_FLAG_FS_MASK", Properties::all().bits());
+    for (name, option) in Options::all().iter_names() {
+        equal(&format!("LANDLOCK_FLAG_OPT_{name}"), option.bits());
+    }
+    equal("_LANDLOCK_FLAG_OPT_MASK", Options::all().bits());
+    equal("BPF_MAP_TYPE_LANDLOCK_ARRAY", handles::MAP_TYPE.into());
+    equal("BPF_MAP_ARRAY_OP_OR", handles::OP_OR);
+    for (name, kind) in [("FS", ArrayKind::Fs), ("CGROUP", ArrayKind::Cgroup)] {
+        equal(&format!("BPF_MAP_ARRAY_TYPE_LANDLOCK_{name}"), kind as u64);
+    }
+    let types = [HandleType::FsFd, HandleType::FsGlob, HandleType::CgroupFd];
+    for (name, handle_type) in ["FS_FD", "FS_GLOB", "CGROUP_FD"].into_iter().zip(types) {
+        equal(&format!("BPF_MAP_HANDLE_TYPE_LANDLOCK_{name}"), handle_type as u64);
+    }
+    for (field, offset, size) in [("type", 0, 4), ("fd", 8, 4), ("glob", 8, 8)] {
+        equal(&format!("offsetof(struct landlock_handle, {field})"), offset);
+        equal(&format!("sizeof(((struct landlock_handle *)0)->{field})"), size);
+    }
+    equal("sizeof(struct landlock_handle)", handles::VALUE_SIZE.into());
+    for (name, number) in [
+        ("cmp_fs_prop_with_struct_file", helper::CMP_FS_PROP),
+        ("cmp_fs_beneath_with_struct_file", helper::CMP_FS_BENEATH),
+        ("cmp_cgroup_beneath", helper::CMP_CGROUP_BENEATH),
+    ] {
+        equal(&format!("BPF_FUNC_landlock_{name}"), u64::try_from(number).unwrap());
+    }
 }
 
 /// Compiles with the host's C compiler, every warning being an error.
@@ -120,6 +170,9 @@ fn helpers_have_their_numbers() {
             bpf_get_current_pid_tgid();
             bpf_get_current_uid_gid();
             bpf_get_current_comm(text, sizeof(text));
+            bpf_landlock_cmp_fs_prop_with_struct_file(1, text, 1, text);
+            bpf_landlock_cmp_fs_beneath_with_struct_file(1, text, 1, text);
+            bpf_landlock_cmp_cgroup_beneath(1, text, 1);
             return text[0];
         }";
     let expected = [
@@ -129,6 +182,9 @@ fn helpers_have_their_numbers() {
         helper::GET_CURRENT_PID_TGID,
         helper::GET_CURRENT_UID_GID,
         helper::GET_CURRENT_COMM,
+        helper::CMP_FS_PROP,
+        helper::CMP_FS_BENEATH,
+        helper::CMP_CGROUP_BENEATH,
     ];
     for clang in clangs() {
         let rule = read_elf(&compile_text(&clang, source)).unwrap().remove(0);

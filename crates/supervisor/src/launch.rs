@@ -111,6 +111,10 @@ pub fn run(domain: Domain, log: Log, command: Command) -> Result<Ended, Error> {
 
 /// [`run`], with a choice of the rules that sandboxes inside may have. An inner one has no choice any more.
 pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacking) -> Result<Ended, Error> {
+    if domain.abi() > 1 {
+        let why = "rules and filters of ABI 2 cannot be enforced in this version";
+        return Err(Error::Supervisor(why.to_owned()));
+    }
     if stack::is_offered() {
         return nested::run(&domain, &log, command);
     }

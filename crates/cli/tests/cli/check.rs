@@ -4,7 +4,7 @@
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
-use crate::support::{Folder, LANDLOCK, all_shipped, rule_in_c};
+use crate::support::{Folder, LANDLOCK, all_shipped, root, rule_in_c};
 
 /// Denies creating, and so is not warned about.
 const GOOD: &str = ".rule good\n.event FS\n.license \"GPL\"\n r0 = *(u64 *)(r1 + 24)\n r0 &= 8\n exit\n";
@@ -18,6 +18,26 @@ fn every_shipped_rule_is_accepted_without_a_warning() {
     assert_eq!(ran.stdout().lines().count(), rules.len(), "{ran}");
     assert!(ran.stdout().lines().all(|line| line.contains(": accepted (event FS")), "{ran}");
     ran.says("rule landlock1: accepted (event FS, 45 instructions; to load it, CAP_SYS_ADMIN is needed)");
+}
+
+#[test]
+fn rules_of_abi_2_are_accepted_with_their_maps() {
+    let rules = root().join("crates/compiler/tests/rules/handles.c");
+    let ran = Folder::new().landlock(["check", rules.to_str().unwrap()]).exits(0).quiet();
+    let ran = ran.says("rule handles/opened: accepted (event FILE_OPEN, ");
+    ran.says(" instructions, maps: allowed sandboxed; ABI 2, which this version cannot enforce)\n");
+}
+
+#[test]
+fn hooks_rules_that_deny_nothing_or_everything_are_warned_about() {
+    let folder = Folder::new();
+    let rule = |result| format!(".rule odd\n.event FILE_OPEN\n r0 = {result}\n exit\n");
+    for (result, warning) in [(0, "denies nothing"), (13, "denies everything")] {
+        folder.write("odd.s", rule(result));
+        folder.landlock(["check", "odd.s"]).exits(0).complains(warning);
+    }
+    folder.write("odd.s", ".rule odd\n.event FILE_OPEN\n r0 = *(u16 *)(r1 + 4)\n exit\n");
+    folder.landlock(["check", "odd.s"]).exits(0).quiet();
 }
 
 #[test]

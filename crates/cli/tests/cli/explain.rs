@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `landlock explain`.
 
-use crate::support::{Folder, all_shipped, shipped};
+use crate::support::{Folder, all_shipped, root, shipped};
 
 #[test]
 fn the_shipped_rules_mean_what_the_golden_pages_say() {
@@ -40,4 +40,17 @@ fn a_rule_that_is_refused_is_not_explained() {
     folder.write("bad.s", ".rule bad\n.event FS\n.license \"GPL\"\n exit\n");
     folder.landlock(["explain", "bad.s"]).exits(1).prints("").complains("rule bad: refused");
     folder.landlock(["explain"]).exits(2);
+}
+
+#[test]
+fn rules_tied_to_hooks_say_what_they_look_at() {
+    let rules = root().join("crates/compiler/tests/rules/handles.c");
+    let ran = Folder::new().landlock(["explain", rules.to_str().unwrap()]).exits(0).quiet();
+    insta::assert_snapshot!("handles", ran.stdout());
+    let folder = Folder::new();
+    folder.write("never.s", ".rule never\n.event MMAP_FILE\n r0 = 1\n exit\n");
+    let ran = folder.landlock(["explain", "never.s"]).exits(0);
+    ran.prints(
+        "rule never, event MMAP_FILE\n\nasked once for each cookie:\n    MMAP_FILE, never: always denied\n",
+    );
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `landlock simulate`.
 
-use crate::support::{Folder, Ran, shipped};
+use crate::support::{Folder, Ran, root, shipped};
 
 fn simulate(rule: &str, arguments: &[&str]) -> Ran {
     let rule = shipped(rule);
@@ -103,4 +103,75 @@ fn a_rule_that_is_refused_gives_no_answer() {
     folder.write("bad.s", ".rule bad\n.event FS\n.license \"GPL\"\n exit\n");
     let ran = folder.landlock(["simulate", "bad.s", "--event", "FS", "--action", "READ"]);
     ran.exits(1).prints("").complains("rule bad: refused");
+}
+
+/// Rules of ABI 2, with maps `allowed`, `sandboxed` and `trusted`.
+fn with_handles(arguments: &[&str]) -> Ran {
+    let rule = root().join("crates/compiler/tests/rules/handles.c");
+    let all = ["simulate", rule.to_str().unwrap()].into_iter().chain(arguments.iter().copied());
+    Folder::new().landlock(all)
+}
+
+#[test]
+fn a_hook_s_rule_is_asked_for_a_cookie_and_says_its_errno() {
+    let open = |more: &[&str]| with_handles(&[&["--event", "FILE_OPEN"], more].concat()).exits(0).quiet();
+    let sandboxed = ["--match", "sandboxed=beneath"];
+    open(&[&["--cookie", "5"], &sandboxed[..]].concat())
+        .says("denied by rule handles/opened\n")
+        .says("rule 3 (handles/opened) denies with EACCES, for cookie 5\n");
+    open(&[&["--cookie", "6"], &sandboxed[..]].concat()).says("allowed\n").says("allows, for cookie 6\n");
+    open(&["--cookie", "5"]).says("allowed\n");
+}
+
+#[test]
+fn what_matches_is_what_the_user_says() {
+    let denied = |matches: &[&str]| {
+        let all: Vec<&str> = matches.iter().flat_map(|how| ["--match", how]).collect();
+        let question = ["--event", "file_permission", "--cookie", "0x5", "--mask", "2", "--json"];
+        let ran = with_handles(&[&question[..], &all].concat()).exits(0);
+        let answer: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
+        assert_eq!(answer["asked"][0]["cookie"], 5);
+        answer["denied"].as_bool().unwrap()
+    };
+    assert!(denied(&["sandboxed=same"]));
+    assert!(denied(&["sandboxed=beneath", "allowed=above,dentry"]));
+    assert!(!denied(&["sandboxed=beneath", "allowed=beneath"]));
+    assert!(!denied(&["sandboxed=beneath", "allowed=above", "allowed=same"]));
+    assert!(!denied(&["sandboxed=above"]));
+}
+
+#[test]
+fn file_system_rules_of_abi_2_compare_too() {
+    let write = ["--event", "FS", "--action", "WRITE"];
+    let with = |how: &str| with_handles(&[&write[..], &["--match", how]].concat()).exits(0);
+    with_handles(&write).exits(0).says("denied by rule handles/written\n");
+    with("allowed=beneath").says("allowed\n");
+    with("trusted=dentry,inode").says("allowed\n");
+    with("trusted=dentry").says("denied");
+}
+
+#[test]
+fn a_mapping_may_be_of_nothing() {
+    let map = ["--event", "MMAP_FILE", "--cookie", "5", "--match", "sandboxed=beneath", "--prot", "5"];
+    with_handles(&map).exits(0).says("denied by rule handles/mapped\n");
+    with_handles(&[&map[..], &["--anonymous"]].concat()).exits(0).says("allowed\n");
+}
+
+#[test]
+fn mistakes_about_hooks_and_handles_are_told() {
+    let misused = |arguments: &[&str], why: &str| {
+        with_handles(arguments).exits(2).prints("").complains(why);
+    };
+    let open = ["--event", "FILE_OPEN", "--cookie", "5"];
+    let matching = |how| [&open[..], &["--match", how]].concat();
+    misused(&["--event", "FILE_OPEN"], "this event takes --cookie");
+    misused(&["--event", "FS", "--cookie", "5"], "event FS takes --action");
+    misused(&["--event", "FILE_OPEN", "--cookie", "65536"], "a cookie is at most 65535");
+    misused(&["--event", "FS", "--action", "READ", "--cookie", "5"], "--cookie");
+    misused(&matching("nosuch=same"), "no rule has a map nosuch");
+    misused(&matching("allowed"), "MAP=HOW");
+    misused(&matching("allowed=behind"), "unknown: behind; there are same, beneath");
+    misused(&matching("sandboxed=inode"), "map sandboxed is of cgroups");
+    let full: Vec<&str> = open.into_iter().chain(["--match", "trusted=same"].repeat(3)).collect();
+    misused(&full, "map trusted: there is room for 2 handles");
 }

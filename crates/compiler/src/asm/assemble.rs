@@ -8,17 +8,24 @@ use super::error::{AsmError, AsmErrors, MAX_SHOWN, Span, Wrong};
 use super::lex;
 use super::statement::{Statement, with_distance};
 use super::{MAX_RULES, MAX_SIZE};
-use crate::abi::{ABI, Subtype};
+use crate::abi::{Event, Subtype};
 use crate::insn::Insn;
+use crate::map::{Definition, Map};
 use crate::object::{RuleObject, SourceLine};
-use crate::op::Op;
+use crate::op::{Imm64, Op, PSEUDO_MAP, Reg};
 
 /// The rules of an assembly text, in order; at least one. `file_name` is what errors and source lines say.
 ///
 /// # Errors
 /// Everything wrong with the text, each with its place.
 pub fn parse(text: &str, file_name: &str) -> Result<Vec<RuleObject>, AsmErrors> {
-    let mut file = File { name: file_name, text, rules: Vec::new(), errors: AsmErrors(Vec::new()) };
+    let mut file = File {
+        name: file_name,
+        text,
+        rules: Vec::new(),
+        maps: BTreeMap::new(),
+        errors: AsmErrors(Vec::new()),
+    };
     if text.len() > MAX_SIZE {
         file.fault(
             0,
@@ -42,6 +49,8 @@ struct File<'a> {
     name: &'a str,
     text: &'a str,
     rules: Vec<Draft>,
+    /// Every map that some rule declares, by name.
+    maps: BTreeMap<String, Map>,
     errors: AsmErrors,
 }
 
@@ -54,6 +63,7 @@ struct Draft {
     event: Option<u32>,
     ability: Option<u64>,
     option: Option<u64>,
+    maps: Vec<Map>,
     insns: Vec<Insn>,
     lines: Vec<Option<SourceLine>>,
     /// Where each label stands, as an index of `insns`.
@@ -91,6 +101,10 @@ impl File<'_> {
         if let Statement::Rule(name) = statement {
             return self.open(name, start);
         }
+        if let Statement::Map(definition) = statement {
+            let map = self.map(definition, start)?;
+            return self.draft(start)?.declare(map, start);
+        }
         let source =
             SourceLine { file: self.name.to_owned(), line: number(index), text: text.trim().to_owned() };
         self.draft(start)?.add(statement, index, source, start)
@@ -102,6 +116,15 @@ impl File<'_> {
         }
         self.rules.push(Draft { name, ..Draft::default() });
         Ok(())
+    }
+
+    /// The map of this definition: one for the whole text.
+    fn map(&mut self, definition: Definition, at: Span) -> Result<Map, Wrong> {
+        let map = self.maps.entry(definition.name.clone()).or_insert_with(|| Map::new(definition.clone()));
+        match *map.definition() == definition {
+            true => Ok(map.clone()),
+            false => Wrong::new(at, "another rule has declared a map of this name otherwise"),
+        }
     }
 
     fn draft(&mut self, at: Span) -> Result<&mut Draft, Wrong> {
@@ -139,7 +162,7 @@ fn number(index: usize) -> u32 {
 impl Draft {
     fn add(&mut self, statement: Statement, line: usize, source: SourceLine, at: Span) -> Result<(), Wrong> {
         match statement {
-            Statement::Rule(_) => Ok(()),
+            Statement::Rule(_) | Statement::Map(_) => Ok(()),
             Statement::License(text) => once(&mut self.license, text, at),
             Statement::Abi(number) => once(&mut self.abi, number, at),
             Statement::Event(number) => once(&mut self.event, number, at),
@@ -154,10 +177,34 @@ impl Draft {
                 self.push(std::iter::once(first).chain(second), source);
                 Ok(())
             }
+            Statement::LoadMap { dst, name, at } => {
+                let (first, second) = self.load_of(dst, &name, at)?.encode();
+                self.push(std::iter::once(first).chain(second), source);
+                Ok(())
+            }
             Statement::JumpTo { op, label, at: span } => {
                 self.jumps.push(Jump { at: self.insns.len(), op, label, line, span });
                 self.push([op.encode().0], source);
                 Ok(())
+            }
+        }
+    }
+
+    fn declare(&mut self, map: Map, at: Span) -> Result<(), Wrong> {
+        if self.maps.iter().any(|known| known.is(&map)) {
+            return Wrong::new(at, "the rule has declared this before");
+        }
+        self.maps.push(map);
+        Ok(())
+    }
+
+    fn load_of(&self, dst: Reg, name: &str, at: Span) -> Result<Op, Wrong> {
+        match self.maps.iter().position(|map| map.definition().name == name) {
+            Some(index) => {
+                Ok(Op::LoadImm { dst, imm: Imm64::Pseudo { kind: PSEUDO_MAP, value: index as u64 } })
+            }
+            None => {
+                Wrong::new(at, format!("the rule has no map `{name}`; declare it first: `.map {name} fs 10`"))
             }
         }
     }
@@ -174,7 +221,14 @@ impl Draft {
         }
         let subtype = self.subtype();
         let license = self.license.unwrap_or_default();
-        Ok(RuleObject { name: self.name, insns: self.insns, subtype, license, lines: self.lines })
+        Ok(RuleObject {
+            name: self.name,
+            insns: self.insns,
+            subtype,
+            license,
+            maps: self.maps,
+            lines: self.lines,
+        })
     }
 
     fn resolve(&self, jump: &Jump) -> Result<Insn, Wrong> {
@@ -191,12 +245,18 @@ impl Draft {
         }
     }
 
+    /// The lowest ABI that has what is declared.
+    fn lowest_abi(&self) -> u32 {
+        let event = self.event.and_then(Event::from_u32).map_or(1, Event::abi);
+        if self.maps.is_empty() { event } else { 2 }
+    }
+
     /// `None` when no part of it is declared.
     fn subtype(&self) -> Option<Subtype> {
         let declared =
             self.abi.is_some() || self.event.is_some() || self.ability.is_some() || self.option.is_some();
         declared.then(|| Subtype {
-            abi: self.abi.unwrap_or(ABI),
+            abi: self.abi.unwrap_or(self.lowest_abi()),
             event: self.event.unwrap_or_default(),
             ability: self.ability.unwrap_or_default(),
             option: self.option.unwrap_or_default(),

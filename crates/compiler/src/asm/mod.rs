@@ -22,13 +22,15 @@
 //! ```text
 //! statement   = [LABEL ":"] [declaration | instruction]
 //! declaration = ".rule" NAME | ".license" STRING | ".abi" NUMBER
-//!             | ".event" (FS | FS_IOCTL | FS_LOCK | FS_FCNTL | NUMBER)
+//!             | ".event" (FS | FS_IOCTL | FS_LOCK | FS_FCNTL | FILE_OPEN | FILE_PERMISSION | MMAP_FILE | NUMBER)
 //!             | ".ability" (DEBUG | NUMBER) | ".option" NUMBER
+//!             | ".map" NAME ("fs" | "cgroup") NUMBER     an array for so many handles
 //! instruction = reg "=" operand                    move
 //!             | reg ALU "=" operand                + - * / % | & ^ << >> s>>
 //!             | reg "=" "-" reg                    negate; both are the same register
 //!             | reg "=" SWAP reg                   be16 be32 be64 le16 le32 le64; the same register
 //!             | reg "=" NUMBER "ll"                all 64 bits; two instructions
+//!             | reg "=" "map" NAME                 a map's address; two instructions
 //!             | reg "=" memory                     load
 //!             | memory "=" operand                 store
 //!             | "lock" memory ATOMIC "=" reg       + | & ^
@@ -49,19 +51,21 @@
 //! reg         = r0 … r10 (64 bits) | w0 … w10 (their low 32)
 //! ```
 //!
-//! `.abi` is 1 when only other parts of the subtype are declared; a rule that declares none of `.abi`,
+//! A rule declares the maps it loads; what several rules of a text declare under one name is one map. Without `.abi` it is the lowest that has the event and maps; a rule that declares none of `.abi`,
 //! `.event`, `.ability` and `.option` has no subtype. A constant of a 64-bit instruction is 32 bits wide
 //! and sign-extended.
 //!
 //! # Guarantees
 //!
-//! [`parse`] undoes [`print`]: name, instructions, subtype and licence come back the same, whatever the
-//! rule holds. What no rule may have (unknown opcodes, map loads, calls of functions) prints as `.insn`.
+//! [`parse`] undoes [`print`]: name, instructions, subtype, licence and maps come back the same, whatever the
+//! rule holds, if its maps have names of their own. What no rule may have (unknown opcodes, calls of functions)
+//! prints as `.insn`.
 //! Work is linear in the size of the text, which is limited to [`MAX_SIZE`]. Whether the rules are any
 //! good is the verifier's to say.
 
 mod assemble;
 mod cursor;
+mod declaration;
 mod error;
 mod lex;
 mod print;
@@ -70,6 +74,7 @@ mod syntax;
 
 pub use assemble::parse;
 pub use error::{AsmError, AsmErrors, MAX_ERRORS};
+pub(crate) use print::print_insn_of;
 pub use print::{listing, print, print_insn};
 
 /// Most bytes an assembly file may have.

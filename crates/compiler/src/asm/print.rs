@@ -7,8 +7,9 @@ use std::fmt::Write;
 use super::syntax::{self, word};
 use crate::abi::{Abilities, Event, Subtype};
 use crate::insn::Insn;
+use crate::map::Map;
 use crate::object::RuleObject;
-use crate::op::{self, AtomicOp, Callee, Imm64, Op, Reg, Size, Source, Width};
+use crate::op::{self, AtomicOp, Callee, Imm64, Op, PSEUDO_MAP, Reg, Size, Source, Width};
 
 /// A rule as text that [`super::parse`] reads back. Source lines become comments.
 pub fn print(rule: &RuleObject) -> String {
@@ -19,22 +20,28 @@ pub fn print(rule: &RuleObject) -> String {
     if !rule.license.is_empty() {
         text += &format!(".license {}\n", quoted(&rule.license));
     }
-    let labels = labels(&rule.insns);
+    text += &rule.maps.iter().map(definition).collect::<String>();
+    let program = Program::of(rule);
+    let labels = program.labels();
     let mut at = 0;
     while at < rule.insns.len() {
         text += &source_line(rule, at);
         if labels.contains(&at) {
             text += &format!("L{at}:\n");
         }
-        let statement =
-            match (goes_to(&rule.insns, at).filter(|to| labels.contains(to)), printable(&rule.insns, at)) {
-                (Some(to), Some(op)) => statement(op, &format!("L{to}")),
-                _ => print_insn(&rule.insns, at),
-            };
+        let statement = match (program.goes_to(at).filter(|to| labels.contains(to)), program.printable(at)) {
+            (Some(to), Some(op)) => program.statement(op, &format!("L{to}")),
+            _ => program.print(at),
+        };
         text += &format!("    {statement}\n");
-        at += slots(&rule.insns, at);
+        at += program.slots(at);
     }
     text
+}
+
+fn definition(map: &Map) -> String {
+    let said = map.definition();
+    format!(".map {} {} {}\n", quoted_unless_plain(&said.name), said.kind.name(), said.max_entries)
 }
 
 /// The instruction at `at` as text, jumps with their distance. The second half of a 64-bit load, and
@@ -43,15 +50,12 @@ pub fn print(rule: &RuleObject) -> String {
 /// # Panics
 /// If `at` is not an index of `insns`.
 pub fn print_insn(insns: &[Insn], at: usize) -> String {
-    if let Some(op) = printable(insns, at) {
-        let distance = match op {
-            Op::Jump { off } | Op::Branch { off, .. } => format!("{off:+}"),
-            _ => String::new(),
-        };
-        return statement(op, &distance);
-    }
-    let Insn { code, dst, src, off, imm } = insns[at];
-    format!(".insn {code:#04x}, {dst}, {src}, {off}, {imm}")
+    Program { insns, maps: &[] }.print(at)
+}
+
+/// As [`print_insn`]; loads of the rule's maps have their names.
+pub(crate) fn print_insn_of(rule: &RuleObject, at: usize) -> String {
+    Program::of(rule).print(at)
 }
 
 /// Each instruction of a program, also of the kernel's, as [`print_insn`] has it, with its index before it;
@@ -63,34 +67,71 @@ pub fn listing(insns: &[Insn]) -> impl Iterator<Item = (usize, String)> {
     starts.map(|at| (at, format!("{at:5}: {}", print_insn(insns, at))))
 }
 
-/// The operation, if it has a form of its own that says everything its encoding does.
-fn printable(insns: &[Insn], at: usize) -> Option<Op> {
-    let op = Op::decode(insns, at).ok()?;
-    let foreign = matches!(
-        op,
-        Op::LoadPacket
-            | Op::LoadImm { imm: Imm64::Pseudo { .. }, .. }
-            | Op::Call(Callee::Local(_) | Callee::Kernel(_))
-    );
-    (!foreign && op.encode().0 == insns[at]).then_some(op)
+struct Program<'a> {
+    insns: &'a [Insn],
+    maps: &'a [Map],
 }
 
-fn slots(insns: &[Insn], at: usize) -> usize {
-    printable(insns, at).map_or(1, Op::slots)
-}
+impl<'a> Program<'a> {
+    fn of(rule: &'a RuleObject) -> Program<'a> {
+        Program { insns: &rule.insns, maps: &rule.maps }
+    }
 
-/// Indices that get a label: the targets of jumps that are the start of a statement.
-fn labels(insns: &[Insn]) -> BTreeSet<usize> {
-    let starts: BTreeSet<usize> = std::iter::successors(Some(0), |at| Some(at + slots(insns, *at)))
-        .take_while(|at| *at < insns.len())
-        .collect();
-    starts.iter().filter_map(|at| goes_to(insns, *at)).filter(|to| starts.contains(to)).collect()
-}
+    fn print(&self, at: usize) -> String {
+        if let Some(op) = self.printable(at) {
+            let distance = match op {
+                Op::Jump { off } | Op::Branch { off, .. } => format!("{off:+}"),
+                _ => String::new(),
+            };
+            return self.statement(op, &distance);
+        }
+        let Insn { code, dst, src, off, imm } = self.insns[at];
+        format!(".insn {code:#04x}, {dst}, {src}, {off}, {imm}")
+    }
 
-fn goes_to(insns: &[Insn], at: usize) -> Option<usize> {
-    match printable(insns, at)? {
-        Op::Jump { off } | Op::Branch { off, .. } => op::target(at, off),
-        _ => None,
+    /// The operation, if it has a form of its own that says everything its encoding does.
+    fn printable(&self, at: usize) -> Option<Op> {
+        let op = Op::decode(self.insns, at).ok()?;
+        let foreign = match op {
+            Op::LoadImm { imm: imm @ Imm64::Pseudo { .. }, .. } => self.map(imm).is_none(),
+            op => matches!(op, Op::LoadPacket | Op::Call(Callee::Local(_) | Callee::Kernel(_))),
+        };
+        (!foreign && op.encode().0 == self.insns[at]).then_some(op)
+    }
+
+    /// The map a load is of.
+    fn map(&self, imm: Imm64) -> Option<&Map> {
+        match imm {
+            Imm64::Pseudo { kind: PSEUDO_MAP, value } => self.maps.get(usize::try_from(value).ok()?),
+            _ => None,
+        }
+    }
+
+    fn slots(&self, at: usize) -> usize {
+        self.printable(at).map_or(1, Op::slots)
+    }
+
+    /// Indices that get a label: the targets of jumps that are the start of a statement.
+    fn labels(&self) -> BTreeSet<usize> {
+        let starts: BTreeSet<usize> = std::iter::successors(Some(0), |at| Some(at + self.slots(*at)))
+            .take_while(|at| *at < self.insns.len())
+            .collect();
+        starts.iter().filter_map(|at| self.goes_to(*at)).filter(|to| starts.contains(to)).collect()
+    }
+
+    fn goes_to(&self, at: usize) -> Option<usize> {
+        match self.printable(at)? {
+            Op::Jump { off } | Op::Branch { off, .. } => op::target(at, off),
+            _ => None,
+        }
+    }
+
+    fn statement(&self, op: Op, target: &str) -> String {
+        let Op::LoadImm { dst, imm } = op else { return statement(op, target) };
+        match self.map(imm) {
+            Some(map) => format!("{dst} = map {}", quoted_unless_plain(&map.definition().name)),
+            None => statement(op, target),
+        }
     }
 }
 

@@ -5,8 +5,8 @@ use super::cursor::{Line, Parsed, register, register_hint, width_of};
 use super::error::{Span, Wrong};
 use super::lex::Token;
 use super::syntax::{self, meaning};
-use crate::abi::{Abilities, Event};
 use crate::insn::Insn;
+use crate::map::Definition;
 use crate::op::{AluOp, AtomicOp, Callee, Imm64, Op, Reg, Size, Source, Width};
 
 /// What a line says, apart from its label.
@@ -18,7 +18,14 @@ pub(super) enum Statement {
     Event(u32),
     Ability(u64),
     Option(u64),
+    Map(Definition),
     Op(Op),
+    /// A load of a map; which index it has is still to be found out.
+    LoadMap {
+        dst: Reg,
+        name: String,
+        at: Span,
+    },
     /// A jump to a label; the distance in the operation is still to be filled in.
     JumpTo {
         op: Op,
@@ -53,61 +60,6 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn declaration(&mut self) -> Parsed<Statement> {
-        let (word, at) = self.word("a declaration")?;
-        match word {
-            ".rule" => Ok(Statement::Rule(self.name()?)),
-            ".license" => Ok(Statement::License(self.text()?)),
-            ".abi" => Ok(Statement::Abi(self.u32("an ABI number")?)),
-            ".event" => self.event().map(Statement::Event),
-            ".ability" => self.ability().map(Statement::Ability),
-            ".option" => Ok(Statement::Option(self.u64("an option number")?.0)),
-            ".insn" => self.raw().map(Statement::Raw),
-            _ => Wrong::new(
-                at,
-                format!(
-                    "unknown declaration `{word}`; there are .rule, .event, .abi, .ability, .option, .license and .insn"
-                ),
-            ),
-        }
-    }
-
-    fn event(&mut self) -> Parsed<u32> {
-        let Some(word) = self.peek_word() else {
-            return self.u32("an event: FS, FS_IOCTL, FS_LOCK or FS_FCNTL");
-        };
-        let (_, at) = self.word("an event")?;
-        match Event::ALL.into_iter().find(|event| event.name() == word) {
-            Some(event) => Ok(event as u32),
-            None => Wrong::new(
-                at,
-                format!("unknown event `{word}`; there are FS, FS_IOCTL, FS_LOCK and FS_FCNTL"),
-            ),
-        }
-    }
-
-    fn ability(&mut self) -> Parsed<u64> {
-        let Some(word) = self.peek_word() else { return Ok(self.u64("an ability: DEBUG")?.0) };
-        let (_, at) = self.word("an ability")?;
-        match Abilities::from_name(word) {
-            Some(ability) => Ok(ability.bits()),
-            None => Wrong::new(at, format!("unknown ability `{word}`; there is DEBUG")),
-        }
-    }
-
-    fn raw(&mut self) -> Parsed<Insn> {
-        let code = self.bounded("an opcode", 0, u8::MAX)?;
-        self.operator(",")?;
-        let dst = self.bounded("a register field", 0, 15)?;
-        self.operator(",")?;
-        let src = self.bounded("a register field", 0, 15)?;
-        self.operator(",")?;
-        let off = self.bounded("an offset", i16::MIN, i16::MAX)?;
-        self.operator(",")?;
-        let imm = self.bounded("an immediate", i32::MIN, i32::MAX)?;
-        Ok(Insn { code, dst, src, off, imm })
-    }
-
     fn instruction(&mut self) -> Parsed<Statement> {
         if self.is_operator("*") {
             return self.store().map(Statement::Op);
@@ -120,10 +72,22 @@ impl<'a> Line<'a> {
             "call" => self.call().map(Statement::Op),
             "lock" => self.locked().map(Statement::Op),
             _ => match register(word) {
+                Some((dst, Width::W64)) if self.is_load_of_map() => self.load_map(dst),
                 Some((dst, width)) => self.assignment(dst, width, at).map(Statement::Op),
                 None => Wrong::new(at, format!("unknown instruction `{word}`{}", register_hint(word))),
             },
         }
+    }
+
+    fn is_load_of_map(&self) -> bool {
+        matches!(self.tokens, [(Token::Operator("="), _), (Token::Word(word), _), ..] if word == "map")
+    }
+
+    fn load_map(&mut self, dst: Reg) -> Parsed<Statement> {
+        self.operator("=")?;
+        self.word("`map`")?;
+        let at = self.next_span();
+        Ok(Statement::LoadMap { dst, name: self.name()?, at })
     }
 
     fn store(&mut self) -> Parsed<Op> {

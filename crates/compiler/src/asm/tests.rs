@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use super::{parse, print, print_insn};
 use crate::abi::Subtype;
+use crate::abi::handles::ArrayKind;
 use crate::insn::Insn;
+use crate::map::{Definition, Map};
 use crate::object::RuleObject;
 
 /// A rule that holds these lines.
@@ -38,13 +40,26 @@ fn rule() -> impl Strategy<Value = RuleObject> {
     let subtype = (numbers.clone(), numbers, flags.clone(), flags)
         .prop_map(|(abi, event, ability, option)| Subtype { abi, event, ability, option });
     let parts = (any::<String>(), vec(insn(), 0..40), proptest::option::of(subtype), any::<String>());
-    parts.prop_map(|(name, insns, subtype, license)| RuleObject {
+    (parts, maps()).prop_map(|((name, insns, subtype, license), maps)| RuleObject {
         name,
         insns,
         subtype,
         license,
-        lines: Vec::new(),
+        maps,
+        ..RuleObject::default()
     })
+}
+
+/// What a name says of a map is the same in every rule.
+fn maps() -> impl Strategy<Value = Vec<Map>> {
+    let names = proptest::collection::btree_set(any::<String>(), 0..4);
+    names.prop_map(|names| names.into_iter().map(map).collect())
+}
+
+fn map(name: String) -> Map {
+    let kind = ArrayKind::ALL[name.len() % 2];
+    let max_entries = u32::try_from(name.len()).unwrap();
+    Map::new(Definition { name, kind, max_entries })
 }
 
 proptest! {
@@ -163,7 +178,7 @@ fn nonsense_is_refused_with_the_way_out() {
     for (line, message) in [
         ("", "the text holds no rule: begin with `.rule NAME`"),
         ("exit", "no rule is open yet: begin with `.rule NAME`"),
-        (".rule a\n.event NET", "unknown event `NET`; there are FS, FS_IOCTL, FS_LOCK and FS_FCNTL"),
+        (".rule a\n.event NET", "unknown event `NET`; there are FS, FS_IOCTL, FS_LOCK, FS_FCNTL, FILE_OPEN"),
         (".rule a\n.foo", "unknown declaration `.foo`"),
         (".rule a\ncall open", "unknown helper `open`; there are handle_fs_get_mode"),
         (".rule a\nr0 = -r1", "this has to be the register that is assigned to"),

@@ -1,32 +1,52 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rules stand alone: whatever would have to be patched in, and every call that is not a helper's, is named
-//! and refused.
+//! Rules stand alone but for the maps of their object: whatever else would have to be patched in, and every call
+//! that is not a helper's, is named and refused.
 
 use super::Function;
 use super::error::{Fault, ReadError};
+use super::maps::{Maps, References, is_maps, place};
 use super::sections::{Elf, Relocation, Symbol};
 use crate::insn::Insn;
+use crate::map::Map;
 
 /// Relocation of a 64-bit immediate load.
 const R_BPF_64_64: u32 = 1;
 /// Relocation of a call.
 const R_BPF_64_32: u32 = 10;
 
-/// Checks relocations before calls: an unresolved call looks like one to somewhere in the section.
-pub(super) fn check(elf: &Elf, functions: &[Function]) -> Result<(), ReadError> {
+/// Checks relocations before calls: an unresolved call looks like one to somewhere in the section. What is left
+/// are the loads of maps.
+pub(super) fn check(elf: &Elf, functions: &[Function], maps: &Maps) -> Result<References, ReadError> {
     let is_ours = |index: usize| {
         let is_rule = functions.iter().any(|function| function.section == index);
         is_rule || elf.section(index).is_some_and(|section| is_metadata(section.name))
     };
-    if let Some(relocation) = elf.relocations(is_ours)?.first() {
-        return Err(refusal(elf, functions, relocation)?);
+    let mut references = References::new();
+    for relocation in elf.relocations(is_ours)? {
+        match (place(&relocation), load_of_map(elf, functions, maps, &relocation)?) {
+            (Some(at), Some(map)) => drop(references.insert(at, map)),
+            _ => return Err(refusal(elf, functions, &relocation)?),
+        }
     }
-    if let Some((_, section)) =
-        elf.sections().find(|(_, section)| is_maps(section.name) && section.size() != 0)
-    {
-        return Err(ReadError::section(section.name, Fault::Maps));
+    functions.iter().try_for_each(|function| no_calls(function, functions))?;
+    Ok(references)
+}
+
+/// The map a relocation fills in, if that is what it does.
+fn load_of_map(
+    elf: &Elf,
+    functions: &[Function],
+    maps: &Maps,
+    relocation: &Relocation,
+) -> Result<Option<Map>, ReadError> {
+    let Some((symbol, at)) = relocation.symbol.zip(place(relocation)) else { return Ok(None) };
+    let is_code = functions.iter().any(|function| function.section == relocation.target);
+    if !is_code || relocation.kind != R_BPF_64_64 {
+        return Ok(None);
     }
-    functions.iter().try_for_each(|function| no_calls(function, functions))
+    let code = elf.section(relocation.target).and_then(|section| section.data.get(at.1..)?.first_chunk());
+    let Some(insn) = code.copied().map(Insn::decode) else { return Ok(None) };
+    Ok(maps.referred(&elf.symbol(symbol)?, insn).cloned())
 }
 
 /// Calls inside a section are resolved by the assembler and leave no relocation behind.
@@ -99,8 +119,4 @@ fn fault(elf: &Elf, kind: u32, symbol: &Symbol) -> Fault {
 
 fn is_metadata(name: &str) -> bool {
     name == "license" || name == "subtype" || name.starts_with("subtype/")
-}
-
-fn is_maps(name: &str) -> bool {
-    name == "maps" || name == ".maps" || name.starts_with("maps/")
 }

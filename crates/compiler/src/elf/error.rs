@@ -5,7 +5,7 @@ use std::fmt;
 
 use thiserror::Error;
 
-use super::{MAX_RULES, MAX_SIZE};
+use super::{MAX_MAPS, MAX_RULES, MAX_SIZE};
 use crate::abi::Subtype;
 
 /// Why an object file was refused, and where.
@@ -85,10 +85,14 @@ pub enum Fault {
     Call { callee: String },
     #[error("calls {callee}, which is not defined and not a helper")]
     UndefinedCall { callee: String },
-    #[error("refers to a map ({map}); there are no maps in Landlock ABI 1")]
+    #[error("refers to a map ({map}) other than by loading its address")]
     MapReference { map: String },
-    #[error("maps are declared; there are none in Landlock ABI 1")]
-    Maps,
+    #[error("map {map:?}: {what}")]
+    Map { map: String, what: String },
+    #[error("more than {MAX_MAPS} maps in one object")]
+    TooManyMaps,
+    #[error("maps are defined in BTF, and the object has none")]
+    MapsWithoutBtf,
     #[error("refers to {symbol}, which is outside of the rule")]
     DataReference { symbol: String },
     #[error("needs a relocation of kind {kind}, which rules cannot have")]
@@ -131,8 +135,13 @@ impl Fault {
             }
             Fault::SubtypeWithoutRule { .. } => "the part after subtype/ is the name of the rule's function",
             Fault::SubtypeSize { .. } => "a `union bpf_prog_subtype` belongs there, one per section",
+            Fault::Map { .. } => "define maps with LANDLOCK_HANDLES(NAME, FS or CGROUP, entries)",
+            Fault::MapReference { .. } => "pass &NAME to a helper",
+            Fault::MapsWithoutBtf => "compile with -g, and keep the section .BTF",
             Fault::CoRe => "do not use preserve_access_index or vmlinux.h",
-            Fault::DamagedBtf { .. } => "line information is optional: remove it with `llvm-strip -g`",
+            Fault::DamagedBtf { .. } => {
+                "line information is optional: remove it with `llvm-strip -g`, if the object has no maps"
+            }
             _ => return None,
         })
     }

@@ -77,13 +77,13 @@ impl<'a> LineTable<'a> {
 }
 
 /// A header and the data behind it, which both sections begin with.
-struct Blob<'a> {
+pub(super) struct Blob<'a> {
     header: &'a [u8],
     data: &'a [u8],
 }
 
 impl<'a> Blob<'a> {
-    fn open(bytes: &'a [u8]) -> Result<Blob<'a>, &'static str> {
+    pub fn open(bytes: &'a [u8]) -> Result<Blob<'a>, &'static str> {
         let magic = bytes.first_chunk().map(|magic| u16::from_le_bytes(*magic));
         if magic != Some(MAGIC) || bytes.get(2) != Some(&1) {
             return Err("not BTF, version 1, little endian");
@@ -94,7 +94,7 @@ impl<'a> Blob<'a> {
     }
 
     /// The part of the data whose offset and length stand at `field` of the header.
-    fn part(&self, field: usize) -> Result<&'a [u8], &'static str> {
+    pub fn part(&self, field: usize) -> Result<&'a [u8], &'static str> {
         let start = u32_at(self.header, field).ok_or("cut short")? as usize;
         let length = u32_at(self.header, field + 4).ok_or("cut short")? as usize;
         let rest = self.data.get(start..).ok_or("a part outside of the section")?;
@@ -123,7 +123,7 @@ fn records<'a>(part: &'a [u8], strings: &'a [u8]) -> Result<Vec<Records<'a>>, &'
     Ok(all)
 }
 
-fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
+pub(super) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
     bytes.get(offset..)?.first_chunk().map(|word| u32::from_le_bytes(*word))
 }
 
@@ -134,7 +134,7 @@ fn bytes_at(strings: &[u8], offset: u32) -> Option<&[u8]> {
     window.split(|byte| *byte == 0).next()
 }
 
-fn name_at(strings: &[u8], offset: u32) -> Option<&str> {
+pub(super) fn name_at(strings: &[u8], offset: u32) -> Option<&str> {
     std::str::from_utf8(bytes_at(strings, offset)?).ok()
 }
 

@@ -6,7 +6,8 @@
 //! subtype        24 bytes: what every rule of the object declares …
 //! subtype/NAME   … and what rule NAME declares instead
 //! license        the licence of every rule
-//! .BTF, .BTF.ext source lines, when present
+//! .maps, maps    arrays of handles: defined by their types, as today, or by numbers, as in the old days
+//! .BTF, .BTF.ext types of maps; source lines, when present
 //! ```
 //!
 //! v7's convention is one code section, `subtype` and `license`; `subtype/NAME`, NAME being the name of the
@@ -15,7 +16,7 @@
 //!
 //! Checked here: that the file is what it says (64-bit, little endian, relocatable, for eBPF; sections
 //! inside the file and apart from each other, names inside their table), that all code in it belongs to a
-//! rule, that rules stand alone (no calls between functions, no data, no maps, no CO-RE), and that every
+//! rule, that rules stand alone (no calls between functions, no data but maps, no CO-RE), and that every
 //! subtype belongs to a rule. What is left over (debug information, data nobody refers to) is ignored.
 //! Work and memory are linear in the size of the file, which is limited to [`MAX_SIZE`].
 //!
@@ -23,8 +24,10 @@
 //! without a subtype or licence is read without complaint.
 
 mod alone;
+mod btf;
 mod error;
 mod lines;
+mod maps;
 mod metadata;
 mod program;
 mod sections;
@@ -41,6 +44,8 @@ use sections::Elf;
 pub const MAX_SIZE: usize = 1 << 20;
 /// Most rules one object may hold: v7's budget for all the rules of a thread.
 pub const MAX_RULES: usize = 64;
+/// Most maps one object may define.
+pub const MAX_MAPS: usize = 64;
 
 /// The rules of an ELF object, in the order of their sections, then of their addresses; at least one.
 ///
@@ -49,16 +54,16 @@ pub const MAX_RULES: usize = 64;
 pub fn read_elf(bytes: &[u8]) -> Result<Vec<RuleObject>, ReadError> {
     let elf = Elf::open(bytes)?;
     let functions = program::functions(&elf)?;
-    alone::check(&elf, &functions)?;
+    let maps = maps::Maps::read(&elf)?;
+    let references = alone::check(&elf, &functions, &maps)?;
     let mut metadata = Metadata::read(&elf)?;
     let lines = LineTable::read(&elf)?;
 
-    let rules = functions.iter().map(|function| RuleObject {
-        name: function.name.to_owned(),
-        insns: function.insns.clone(),
-        subtype: metadata.subtype_of(function.name),
-        license: metadata.license.clone(),
-        lines: lines.of(function),
+    let rules = functions.iter().map(|function| {
+        let (insns, maps) = maps.loaded(function, &references);
+        let subtype = metadata.subtype_of(function.name);
+        let (name, license) = (function.name.to_owned(), metadata.license.clone());
+        RuleObject { name, insns, subtype, license, maps, lines: lines.of(function) }
     });
     let rules = rules.collect();
     metadata.all_used()?;

@@ -90,8 +90,21 @@ impl<'a> Elf<'a> {
 
     /// Function symbols of a section, in no particular order.
     pub fn functions_of(&self, section: usize) -> impl Iterator<Item = Result<Symbol<'a>, ReadError>> {
-        let functions = self.symbols.enumerate().filter(|(_, symbol)| symbol.st_type() == elf::STT_FUNC);
-        functions
+        self.symbols_of(section, |symbol| symbol.st_type() == elf::STT_FUNC)
+    }
+
+    /// Variables of a section, in no particular order.
+    pub fn variables_of(&self, section: usize) -> impl Iterator<Item = Result<Symbol<'a>, ReadError>> {
+        self.symbols_of(section, |symbol| symbol.st_type() == elf::STT_OBJECT)
+    }
+
+    fn symbols_of(
+        &self,
+        section: usize,
+        wanted: impl Fn(&elf::Sym64<LittleEndian>) -> bool,
+    ) -> impl Iterator<Item = Result<Symbol<'a>, ReadError>> {
+        let wanted = self.symbols.enumerate().filter(move |(_, symbol)| wanted(symbol));
+        wanted
             .map(|(index, _)| index)
             .filter(move |index| self.symbol_section(*index) == Some(section))
             .map(|index| self.symbol(index))

@@ -13,6 +13,9 @@ const REAL: [&[u8]; 3] = [
     include_bytes!("../../tests/objects/several-clang19.o"),
 ];
 
+/// Of `tests/rules/handles.c`: maps defined in both ways.
+const MAPS: &[u8] = include_bytes!("../../tests/objects/handles-clang19.o");
+
 /// Fields of the file header and of a section header: offset and size in bytes.
 const MACHINE: (usize, usize) = (0x12, 2);
 const SECTION_TABLE: (usize, usize) = (0x28, 8);
@@ -94,7 +97,7 @@ fn the_objects_are_fine_before_they_are_damaged() {
 
 #[test]
 fn every_truncation_is_refused() {
-    for object in REAL {
+    for object in REAL.into_iter().chain([MAPS]) {
         for length in 0..object.len() {
             read_elf(&object[..length]).expect_err("the section table stands at the end");
         }
@@ -203,6 +206,51 @@ fn damaged_line_information_is_refused() {
 }
 
 #[test]
+fn damaged_types_are_refused_if_there_are_maps() {
+    let with = |change: &dyn Fn(&mut Object, usize)| {
+        let mut object = Object(MAPS.to_vec());
+        let data = object.data(".BTF");
+        change(&mut object, data);
+        object.fault()
+    };
+    for (offset, value) in [(0, 0), (4, 0xffff), (12, 0xffff), (8, 0xffff)] {
+        let fault = with(&|object, data| object.set((data + offset, 4), value));
+        assert!(matches!(fault, Fault::DamagedBtf { .. }), "{offset}: {fault}");
+    }
+    // The first type becomes one that is made from itself; then one of a kind there is not.
+    let first = 24;
+    let itself = with(&|object, data| {
+        for type_at in (data + first..data + first + 400).step_by(4) {
+            object.set((type_at, 4), 0x0800_0000);
+        }
+    });
+    assert!(matches!(itself, Fault::DamagedBtf { .. } | Fault::Map { .. }), "{itself}");
+    let unknown = with(&|object, data| object.set((data + first + 4, 4), 0x1f00_0000));
+    assert_eq!(unknown, Fault::DamagedBtf { what: "a kind of type that is not known" });
+}
+
+#[test]
+fn maps_that_share_a_name_or_a_place_are_refused() {
+    // A symbol is 24 bytes: name, kind, …, section at 6, value at 8, size at 16.
+    let object = Object(MAPS.to_vec());
+    let (section, table) = (object.section(".maps"), object.data(".symtab"));
+    let is_map = |at: &usize| object.get(at + 4, 1) & 0xf == 1 && object.get(at + 6, 2) == section;
+    let maps: Vec<usize> = (0..60).map(|index| table + index * 24).filter(is_map).collect();
+    let [first, second] = maps[..] else { panic!("two maps, not {maps:?}") };
+    let set = |(offset, size): (usize, usize)| {
+        let mut damaged = Object(object.0.clone());
+        damaged.set((second + offset, size), object.get(first + offset, size));
+        let Fault::Map { what, .. } = damaged.fault() else { panic!("{}", damaged.fault()) };
+        what
+    };
+    assert_eq!(set((0, 4)), "there is another of this name");
+    assert_eq!(set((8, 8)), "another begins at the same place");
+    let mut damaged = Object(object.0.clone());
+    damaged.set((first + 8, 8), 1 << 40);
+    assert!(matches!(damaged.fault(), Fault::MapReference { .. } | Fault::DataReference { .. }));
+}
+
+#[test]
 fn core_is_refused_also_when_the_types_are_gone() {
     let mut object = Object::real();
     let data = object.data(".BTF.ext");
@@ -249,14 +297,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn changed_objects_are_read_or_refused(which in 0..3usize, changes in change()) {
-        fuzz::elf(&changed(REAL[which], &changes));
+    fn changed_objects_are_read_or_refused(which in 0..5usize, changes in change()) {
+        fuzz::elf(&changed(REAL.get(which).copied().unwrap_or(MAPS), &changes));
     }
 
     /// The same, where it hurts: in the section headers.
     #[test]
-    fn changed_headers_are_read_or_refused(which in 0..3usize, changes in change()) {
-        let object = Object(REAL[which].to_vec());
+    fn changed_headers_are_read_or_refused(which in 0..4usize, changes in change()) {
+        let object = Object(REAL.get(which).copied().unwrap_or(MAPS).to_vec());
         let (head, headers) = object.0.split_at(object.header(0));
         fuzz::elf(&[head, &changed(headers, &changes)].concat());
     }

@@ -4,15 +4,18 @@
 //! Pointers are plain numbers in two far-apart ranges, so that spilling them, and arithmetic on
 //! them, needs no special case. Every access is checked against the ranges all the same.
 
-use crate::abi::{STACK_SIZE, context, helper};
-use crate::op::{self, AluOp, AtomicOp, Callee, CompareOp, Imm64, Op, Reg, Size, Source, Width, immediate};
+mod helpers;
 
-use super::printk;
-use super::{Input, Tracer, Verdict};
+use crate::abi::{STACK_SIZE, context, hook};
+use crate::map::Map;
+use crate::op::{
+    self, AluOp, AtomicOp, Callee, CompareOp, Imm64, Op, PSEUDO_MAP, Reg, Size, Source, Width, immediate,
+};
 
-const CONTEXT_SIZE: usize = context::SIZE.unsigned_abs() as usize;
+use super::compare::Relation;
+use super::{HookInput, HookVerdict, Input, Tracer, Verdict};
+
 const STACK_TOP: u64 = STACK_SIZE as u64;
-const ENOENT: i64 = 2;
 
 /// What a rule must not be able to tell: where things are, and what was there before it.
 #[derive(Clone, Copy, Debug)]
@@ -21,15 +24,26 @@ pub(crate) struct World {
     pub context: u64,
     /// Address of the lowest byte of the stack.
     pub stack: u64,
-    /// What `arg1` holds. Outside both, and the same for every object: nothing can depend on it.
+    /// What `arg1` holds, or a hook's file. Outside both, and the same for every object: nothing can depend on it.
     pub handle: u64,
+    /// The address of credentials, which nothing takes.
+    pub cred: u64,
+    /// The address of a rule's first map; the next ones follow.
+    pub maps: u64,
     /// What fills the stack, and the registers that carry no argument, on entry.
     pub junk: u8,
 }
 
 impl World {
     /// The one rules are run in.
-    pub const USUAL: World = World { context: 0x1000_0000, stack: 0x2000_0000, handle: 0x3000_0000, junk: 0 };
+    pub const USUAL: World = World {
+        context: 0x1000_0000,
+        stack: 0x2000_0000,
+        handle: 0x3000_0000,
+        cred: 0x4000_0000,
+        maps: 0x5000_0000,
+        junk: 0,
+    };
 }
 
 /// How a run ended.
@@ -51,18 +65,60 @@ impl Exit {
             _ => Verdict::Deny { rule, insn: self.at },
         }
     }
+
+    /// The verdict of the rule at `rule` of a domain, at a hook. A run that could not go on is `EPERM`.
+    pub fn at_hook(self, rule: usize, cookie: u16) -> HookVerdict {
+        match hook::errno(self.returned.unwrap_or(u64::MAX)) {
+            None => HookVerdict::Allow,
+            Some(errno) => HookVerdict::Deny { errno, rule, insn: self.at, cookie: Some(cookie) },
+        }
+    }
 }
 
-/// Runs decoded instructions (one entry per slot) to their exit.
-pub(crate) fn run(ops: &[Option<Op>], input: &Input, tracer: Tracer<'_>) -> Exit {
-    run_in(&World::USUAL, ops, input, tracer)
+/// What is run: decoded instructions (one entry per slot), and the maps they load.
+#[derive(Clone, Copy)]
+pub(crate) struct Program<'a> {
+    pub ops: &'a [Option<Op>],
+    pub maps: &'a [Map],
+}
+
+/// What a run is asked.
+#[derive(Clone, Copy)]
+pub(crate) enum Question<'a> {
+    FileSystem(&'a Input),
+    Hook(&'a HookInput),
+}
+
+impl Question<'_> {
+    fn context(&self, world: &World) -> Vec<u8> {
+        match self {
+            Question::FileSystem(input) => context_of(input, world.handle),
+            Question::Hook(input) => input.context(world.handle, world.cred),
+        }
+    }
+}
+
+/// Runs a program to its exit.
+pub(crate) fn run(
+    program: Program<'_>,
+    question: Question<'_>,
+    relation: &dyn Relation,
+    tracer: Tracer<'_>,
+) -> Exit {
+    run_in(&World::USUAL, program, question, relation, tracer)
 }
 
 /// As [`run`], in any world.
-pub(crate) fn run_in(world: &World, ops: &[Option<Op>], input: &Input, tracer: Tracer<'_>) -> Exit {
-    let mut machine = Machine::new(*world, input, tracer);
+pub(crate) fn run_in(
+    world: &World,
+    program: Program<'_>,
+    question: Question<'_>,
+    relation: &dyn Relation,
+    tracer: Tracer<'_>,
+) -> Exit {
+    let mut machine = Machine::new(*world, program.maps, question, relation, tracer);
     let mut exit = Exit { at: 0, branch: None, returned: None };
-    while let Some(Some(op)) = ops.get(exit.at).copied() {
+    while let Some(Some(op)) = program.ops.get(exit.at).copied() {
         let next = match machine.step(op, exit.at) {
             Some(Next::At(next)) if next > exit.at => next,
             Some(Next::Exit) => return Exit { returned: Some(machine.regs[0]), ..exit },
@@ -85,20 +141,28 @@ enum Next {
 struct Machine<'a, 't> {
     regs: [u64; Reg::COUNT],
     stack: [u8; STACK_SIZE],
-    context: [u8; CONTEXT_SIZE],
+    context: Vec<u8>,
     world: World,
-    input: &'a Input,
+    maps: &'a [Map],
+    question: Question<'a>,
+    relation: &'a dyn Relation,
     tracer: Tracer<'t>,
 }
 
 impl<'a, 't> Machine<'a, 't> {
-    fn new(world: World, input: &'a Input, tracer: Tracer<'t>) -> Self {
+    fn new(
+        world: World,
+        maps: &'a [Map],
+        question: Question<'a>,
+        relation: &'a dyn Relation,
+        tracer: Tracer<'t>,
+    ) -> Self {
         let mut regs = [u64::from_le_bytes([world.junk; 8]); Reg::COUNT];
         regs[Reg::R1.index()..=Reg::R5.index()].fill(0);
         regs[Reg::R1.index()] = world.context;
         regs[Reg::R10.index()] = world.stack + STACK_TOP;
-        let context = context_of(input, world.handle);
-        Machine { regs, stack: [world.junk; STACK_SIZE], context, world, input, tracer }
+        let context = question.context(&world);
+        Machine { regs, stack: [world.junk; STACK_SIZE], context, world, maps, question, relation, tracer }
     }
 
     /// Runs one instruction; `None` if it cannot be run.
@@ -111,6 +175,9 @@ impl<'a, 't> Machine<'a, 't> {
             Op::Neg { width, dst } => self.regs[dst.index()] = op::alu(AluOp::Sub, width, 0, self.get(dst)),
             Op::Swap { order, bits, dst } => self.regs[dst.index()] = op::swap(order, bits, self.get(dst)),
             Op::LoadImm { dst, imm: Imm64::Value(value) } => self.regs[dst.index()] = value,
+            Op::LoadImm { dst, imm: Imm64::Pseudo { kind: PSEUDO_MAP, value } } => {
+                self.regs[dst.index()] = self.world.maps.wrapping_add(value);
+            }
             Op::Load { size, dst, base, off } => {
                 self.regs[dst.index()] = self.load(self.address(base, off), size)?;
             }
@@ -152,7 +219,7 @@ impl<'a, 't> Machine<'a, 't> {
 
     fn memory(&self, address: u64, len: usize) -> Option<&[u8]> {
         match (offset_in(self.world.context, address), offset_in(self.world.stack, address)) {
-            (Some(at), _) if at < CONTEXT_SIZE => self.context.get(at..at.checked_add(len)?),
+            (Some(at), _) if at < self.context.len() => self.context.get(at..at.checked_add(len)?),
             (_, Some(at)) if at < STACK_SIZE => self.stack.get(at..at.checked_add(len)?),
             _ => None,
         }
@@ -196,51 +263,6 @@ impl<'a, 't> Machine<'a, 't> {
         }
         Some(())
     }
-
-    fn call(&mut self, number: i32) -> Option<u64> {
-        match number {
-            helper::HANDLE_FS_GET_MODE if self.get(Reg::R1) == self.world.handle => {
-                Some(self.input.mode.map_or((-ENOENT).cast_unsigned(), u64::from))
-            }
-            helper::GET_CURRENT_PID_TGID => Some(self.input.current.pid_tgid),
-            helper::GET_CURRENT_UID_GID => Some(self.input.current.uid_gid),
-            helper::GET_CURRENT_COMM => self.comm(),
-            helper::TRACE_PRINTK => self.trace(),
-            _ => None,
-        }
-    }
-
-    /// `get_current_comm(r1 buffer, r2 size)`: always NUL terminated, the rest of the buffer zeroed.
-    fn comm(&mut self) -> Option<u64> {
-        let comm = self.input.current.comm;
-        let len = usize::try_from(self.get(Reg::R2)).ok()?;
-        let buffer = self.stack_mut(self.get(Reg::R1), len)?;
-        let (last, text) = buffer.split_last_mut()?;
-        *last = 0;
-        text.iter_mut().zip(comm.into_iter().chain(std::iter::repeat(0))).for_each(|(to, from)| *to = from);
-        Some(0)
-    }
-
-    /// `trace_printk(r1 format, r2 size, r3, r4, r5)`.
-    fn trace(&mut self) -> Option<u64> {
-        let len = usize::try_from(self.get(Reg::R2)).ok()?;
-        let format = self.memory(self.get(Reg::R1), len)?;
-        let text =
-            printk::format(format, [3, 4, 5].map(|arg| self.regs[arg]), |address| self.string(address));
-        Some(match text {
-            Some(text) => {
-                (self.tracer)(&text);
-                text.len() as u64
-            }
-            None => (-printk::EINVAL).cast_unsigned(),
-        })
-    }
-
-    /// The NUL terminated bytes at an address of the stack.
-    fn string(&self, address: u64) -> Option<&[u8]> {
-        let at = offset_in(self.world.stack, address).filter(|at| *at < STACK_SIZE)?;
-        self.stack[at..].split(|byte| *byte == 0).next()
-    }
 }
 
 fn offset_in(base: u64, address: u64) -> Option<usize> {
@@ -248,7 +270,7 @@ fn offset_in(base: u64, address: u64) -> Option<usize> {
 }
 
 /// `struct landlock_context`; its status is 0.
-fn context_of(input: &Input, handle: u64) -> [u8; CONTEXT_SIZE] {
+fn context_of(input: &Input, handle: u64) -> Vec<u8> {
     let fields = [
         (context::EVENT, input.event as u64),
         (context::ARG1, handle),
@@ -256,7 +278,7 @@ fn context_of(input: &Input, handle: u64) -> [u8; CONTEXT_SIZE] {
         (context::ARCH, u64::from(input.arch)),
         (context::SYSCALL_NR, u64::from(input.syscall_nr)),
     ];
-    let mut bytes = [0; CONTEXT_SIZE];
+    let mut bytes = vec![0; usize::from(context::SIZE.unsigned_abs())];
     for (offset, value) in fields {
         let at = usize::from(offset.unsigned_abs());
         bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());

@@ -65,6 +65,8 @@ pub enum Factor {
     Group,
     /// The caller's command name.
     CommandName,
+    /// How the object or the caller relates to the handles of maps.
+    Handles,
 }
 
 /// Commands with a reply of their own: those that are `value` under `mask`.
@@ -180,6 +182,9 @@ fn factors_of(composed: &Composed) -> Vec<Factor> {
     on(Field::UidGid, !LOW, Factor::Group);
     on(Field::CommLow, u64::MAX, Factor::CommandName);
     on(Field::CommHigh, u64::MAX, Factor::CommandName);
+    if composed.compares() {
+        factors.push(Factor::Handles);
+    }
     factors
 }
 

@@ -20,7 +20,13 @@ impl fmt::Display for Explanation {
             writeln!(f, "\n{heading}:")?;
             list(f, &operations)?;
         }
-        Ok(())
+        match self.hooks.as_slice() {
+            [] => Ok(()),
+            hooks => {
+                writeln!(f, "\nasked once for each cookie:")?;
+                hooks.iter().try_for_each(|hooked| writeln!(f, "{INDENT}{hooked}"))
+            }
+        }
     }
 }
 
@@ -78,6 +84,7 @@ impl fmt::Display for Factor {
             Factor::User => f.write_str("the caller's user id"),
             Factor::Group => f.write_str("the caller's group id"),
             Factor::CommandName => f.write_str("the caller's command name"),
+            Factor::Handles => f.write_str("the handles of its maps"),
         }
     }
 }
@@ -146,7 +153,7 @@ fn list(f: &mut fmt::Formatter<'_>, operations: &[&str]) -> fmt::Result {
 }
 
 /// `a`, `a and b`, `a, b and c`.
-fn and(words: impl IntoIterator<Item = impl Into<String>>) -> String {
+pub(super) fn and(words: impl IntoIterator<Item = impl Into<String>>) -> String {
     let words: Vec<String> = words.into_iter().map(Into::into).collect();
     match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} and {last}", rest.join(", ")),

@@ -133,13 +133,14 @@ impl Explorer {
                 let result = state.word(dst).swapped(order, bits);
                 self.leave(at, next, state, dst, Value::Word(result));
             }
-            Op::LoadImm { dst, imm } => {
-                let (Imm64::Value(value) | Imm64::Pseudo { value, .. }) = imm;
+            Op::LoadImm { dst, imm: Imm64::Value(value) } => {
                 self.leave(at, next, state, dst, Value::Word(Word::exactly(value)));
             }
+            Op::LoadImm { dst, imm: Imm64::Pseudo { .. } } => self.leave(at, next, state, dst, Value::Opaque),
             Op::Load { size, dst, base, off } => {
                 let base = state.get(base);
                 match base {
+                    Value::Context(_) if self.event.is_hook() => {}
                     Value::Context(at_base) => self.seen.marks[at].fields = context_field(at_base, off),
                     _ => self.seen.marks[at].reads_stack = true,
                 }

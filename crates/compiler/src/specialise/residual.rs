@@ -7,10 +7,13 @@ use super::Answer;
 use super::explore::{Case, Explored, Mark, Outcome};
 use super::inputs::{Field, InputSet, ValueSet};
 use crate::abi::helper;
-use crate::evaluate::{Exit, Input, Tracer, Verdict, run};
+use crate::evaluate::{Exit, Input, Program, Question, Relation, Tracer, Unrelated, Verdict, run};
 use crate::insn::Insn;
+use crate::map::Map;
 use crate::op::{self, AluOp, AtomicOp, Callee, Op, Reg, Source, Width, immediate};
 use crate::rule::{Rule, decode};
+
+const COMPARISONS: [i32; 3] = [helper::CMP_FS_PROP, helper::CMP_FS_BENEATH, helper::CMP_CGROUP_BENEATH];
 
 /// The part of a rule that matters at a hook instance.
 #[derive(Clone, Debug)]
@@ -18,6 +21,7 @@ pub struct Residual {
     insns: Vec<Insn>,
     ops: Vec<Option<Op>>,
     origins: Vec<usize>,
+    maps: Vec<Map>,
     always: Option<Answer>,
     traces: bool,
     cases: Option<Vec<Case>>,
@@ -33,7 +37,8 @@ impl Residual {
         let fields = nodes.iter().flat_map(|node| explored.marks[node.at].fields).copied().collect();
         let cases = explored.exact.then_some(explored.cases);
         let looks_at = looks_at(inputs, cases.as_deref(), fields);
-        Residual { ops: decode(&insns), insns, origins, always, traces: explored.traces, cases, looks_at }
+        let (ops, maps, traces) = (decode(&insns), rule.maps().to_vec(), explored.traces);
+        Residual { ops, insns, origins, maps, always, traces, cases, looks_at }
     }
 
     /// The program, for the same context as the rule.
@@ -72,9 +77,25 @@ impl Residual {
         self.looks_at[field as usize]
     }
 
-    /// The rule's answer for an input of the hook instance; the instruction named is the rule's.
+    /// Whether it may compare the object or the caller with handles.
+    pub fn compares(&self) -> bool {
+        let is_comparison = |op: &Op| match op {
+            Op::Call(Callee::Helper(number)) => COMPARISONS.contains(number),
+            _ => false,
+        };
+        self.ops.iter().flatten().any(is_comparison)
+    }
+
+    /// The rule's answer for an input of the hook instance; the instruction named is the rule's. One that compares
+    /// with handles denies, see [`Residual::evaluate_among`].
     pub fn evaluate(&self, input: &Input, tracer: Tracer<'_>) -> Verdict {
-        let exit = run(&self.ops, input, tracer);
+        self.evaluate_among(input, &Unrelated, tracer)
+    }
+
+    /// As [`Residual::evaluate`], where handles relate to the object like this.
+    pub fn evaluate_among(&self, input: &Input, relation: &dyn Relation, tracer: Tracer<'_>) -> Verdict {
+        let program = Program { ops: &self.ops, maps: &self.maps };
+        let exit = run(program, Question::FileSystem(input), relation, tracer);
         Exit { at: self.origin(exit.at).unwrap_or(exit.at), ..exit }.verdict(0)
     }
 }
@@ -229,6 +250,8 @@ impl Effect {
         let (arguments, kept) = match number {
             helper::HANDLE_FS_GET_MODE => (0b10, keep.calls),
             helper::GET_CURRENT_PID_TGID | helper::GET_CURRENT_UID_GID => (0, keep.calls),
+            helper::CMP_FS_PROP | helper::CMP_FS_BENEATH => (0b1_1110, keep.calls),
+            helper::CMP_CGROUP_BENEATH => (0b1110, keep.calls),
             helper::GET_CURRENT_COMM => (0b110, keep.calls || keep.stores),
             _ => (0b11_1110, true),
         };

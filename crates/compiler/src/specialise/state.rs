@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::inputs::{Field, InputSet, Restriction};
 use super::sum::Sum;
 use super::word::{Copies, Word};
+use crate::abi::hook::{self, Arg};
 use crate::abi::{Event, context};
 use crate::op::{Reg, Size, Source, immediate};
 
@@ -18,7 +19,8 @@ pub(super) enum Value {
     Context(i64),
     /// Points this far above the stack's lowest byte; negative offsets of `r10` count from 512.
     Stack(i64),
-    Handle,
+    /// The handle, a file, a map: whatever can only be handed on.
+    Opaque,
     /// Not written yet, or not the same on all ways here. No verified rule uses it as a pointer.
     Unusable,
 }
@@ -160,15 +162,29 @@ fn slot(address: i64) -> (i64, u8) {
 }
 
 fn load_context(address: i64, len: u8, event: Event) -> Value {
+    if event.is_hook() {
+        return load_hook_context(address, len, event);
+    }
     let (field, at) = slot(address);
     let word = match i16::try_from(field * 8) {
         Ok(context::STATUS) => Word::exactly(0),
         Ok(context::EVENT) => Word::exactly(event as u64),
-        Ok(context::ARG1) => return Value::Handle,
+        Ok(context::ARG1) => return Value::Opaque,
         Ok(context::ARG2) => Word::of(Field::Arg2),
         Ok(context::ARCH) => Word::of(Field::Arch),
         Ok(context::SYSCALL_NR) => Word::of(Field::SyscallNr),
         _ => Word::ANY,
     };
     Value::Word(if at + len <= 8 { word.extract(at, len) } else { Word::ANY.extract(0, len) })
+}
+
+/// Of what a hook says, only which one it is is known beforehand.
+fn load_hook_context(address: i64, len: u8, event: Event) -> Value {
+    let off = i16::try_from(address).unwrap_or(hook::SIZE);
+    let arg = hook::arg_at(off).and_then(|index| hook::args(event).get(index));
+    match (off, arg) {
+        (_, Some(Arg::File { .. } | Arg::Cred)) => Value::Opaque,
+        (hook::HOOK, _) => Value::Word(Word::exactly(event as u64).extract(0, len.min(4))),
+        _ => Value::Word(Word::ANY.extract(0, len)),
+    }
 }

@@ -5,12 +5,12 @@ use proptest::sample::select;
 use super::*;
 use crate::abi::{Actions, context, helper};
 use crate::evaluate::tests::{field, input, read_only, rule};
-use crate::evaluate::{Input, Tracer, Verdict};
+use crate::evaluate::{HookInput, Input, Relation, Tracer, Unrelated, Verdict};
 use crate::hooks;
 use crate::op::{AluOp, CompareOp, Op, Reg, SwapBits, Width};
-use crate::testing::build::{Word, alu, branch, branch32, call, mov, object, store};
-use crate::testing::rules;
-use crate::verify::{Loader, verify};
+use crate::testing::build::{self, Word, alu, branch, branch32, call, mov, object, store};
+use crate::testing::{relations, rules};
+use crate::verify::{Loader, verify, verify_newest};
 
 pub(crate) mod random;
 mod values;
@@ -246,16 +246,26 @@ fn a_computed_instance_knows_the_actions_that_can_be_computed_and_no_others() {
 
 /// Everything a specialised rule promises for one input of the instance.
 fn check(rule: &Rule, known: &Known, input: &Input) -> Result<(), TestCaseError> {
+    check_among(rule, known, input, &Unrelated)
+}
+
+/// The same where handles relate to the object like this.
+fn check_among(
+    rule: &Rule,
+    known: &Known,
+    input: &Input,
+    relation: &dyn Relation,
+) -> Result<(), TestCaseError> {
     let run = |ask: &dyn Fn(Tracer<'_>) -> Verdict| {
         let mut texts = Vec::new();
         (ask(&mut |text| texts.push(text.to_owned())), texts)
     };
-    let (verdict, texts) = run(&|tracer| rule.evaluate_traced(input, tracer));
+    let (verdict, texts) = run(&|tracer| rule.evaluate_among(input, relation, tracer));
     match specialise(rule, known) {
         Specialised::Allow => prop_assert!(!verdict.is_deny() && texts.is_empty()),
         Specialised::Deny => prop_assert!(verdict.is_deny() && texts.is_empty()),
         Specialised::Residual(left) => {
-            prop_assert_eq!(run(&|tracer| left.evaluate(input, tracer)), (verdict, texts));
+            prop_assert_eq!(run(&|tracer| left.evaluate_among(input, relation, tracer)), (verdict, texts));
             prop_assert!(left.insns().len() <= rule.insns().len());
             if let Some(answer) = left.always() {
                 prop_assert_eq!(answer == Answer::Deny, verdict.is_deny());
@@ -278,6 +288,44 @@ proptest! {
     fn specialising_keeps_every_answer((rule, known, inputs) in random::rule_known_and_inputs()) {
         for input in inputs {
             check(&rule, &known, &input)?;
+        }
+    }
+
+    #[test]
+    fn specialising_keeps_every_answer_about_handles(
+        (rule, known, inputs) in random::abi2_rule_known_and_inputs(),
+        model in relations::model(),
+    ) {
+        model.fill(&rule);
+        for input in inputs {
+            check_among(&rule, &known, &input, &model)?;
+        }
+    }
+
+    /// Nothing is known of a hook beforehand, so what is always so is so for every call and cookie.
+    #[test]
+    fn what_is_always_so_at_a_hook_is_so(
+        (rule, call) in rules::abi2_rule_of(&Event::HOOKS).prop_flat_map(|rule| {
+            let call = rules::hook_call(rule.event());
+            (Just(rule), call)
+        }),
+        cookie: u16,
+        model in relations::model(),
+    ) {
+        model.fill(&rule);
+        let verdict = rule.evaluate_at_hook(&HookInput { call, cookie }, &model);
+        if let Some(answer) = specialise(&rule, &Known::new(rule.event(), Bits::ANY)).always() {
+            prop_assert_eq!(answer == Answer::Deny, verdict.is_deny());
+        }
+    }
+
+    #[test]
+    fn a_residual_that_compares_passes_the_verifier((rule, known, _) in random::abi2_rule_known_and_inputs()) {
+        if let Specialised::Residual(left) = specialise(&rule, &known) {
+            let mut again = build::abi2(rule.event(), rule.maps(), &[]);
+            again.insns = left.insns().to_vec();
+            let verified = verify_newest(again, &Loader::default());
+            prop_assert!(verified.is_ok(), "{}", verified.unwrap_err());
         }
     }
 

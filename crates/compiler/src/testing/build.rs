@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One function per instruction.
 
+use crate::abi::handles::ArrayKind;
 use crate::abi::{Abilities, Event, Subtype};
 use crate::insn::Insn;
+use crate::map::{Definition, Map};
 use crate::object::RuleObject;
-use crate::op::{AluOp, Callee, CompareOp, Imm64, Op, Reg, Size, Source, Width};
+use crate::op::{AluOp, Callee, CompareOp, Imm64, Op, PSEUDO_MAP, Reg, Size, Source, Width};
 
 pub use crate::op::Size::{Byte, Double, Half, Word};
 
@@ -96,8 +98,29 @@ pub fn object(event: Event, abilities: Abilities, insns: Vec<Insn>) -> RuleObjec
         insns,
         subtype: Some(Subtype { abi: 1, event: event as u32, ability: abilities.bits(), option: 0 }),
         license: "GPL".into(),
-        lines: Vec::new(),
+        ..RuleObject::default()
     }
+}
+
+/// A GPL rule of ABI 2 without abilities that refers to these maps.
+pub fn abi2(event: Event, maps: &[Map], ops: &[Op]) -> RuleObject {
+    let subtype = Some(Subtype { abi: 2, event: event as u32, ability: 0, option: 0 });
+    RuleObject { subtype, maps: maps.to_vec(), ..object(event, Abilities::empty(), program(ops)) }
+}
+
+/// A map for up to ten handles.
+pub fn map(name: &str, kind: ArrayKind) -> Map {
+    Map::new(Definition { name: name.into(), kind, max_entries: 10 })
+}
+
+/// `dst =` the address of the rule's map with this index, two instructions.
+pub fn load_map(dst: Reg, index: u64) -> Op {
+    Op::LoadImm { dst, imm: Imm64::Pseudo { kind: PSEUDO_MAP, value: index } }
+}
+
+/// `r0 = cmp…(flags, map, op, object)`; the object, if there is one, is already in `r4`.
+pub fn compare(helper: i32, flags: i32, map: u64, op: i32) -> [Op; 4] {
+    [mov(Reg::R1, flags), load_map(Reg::R2, map), mov(Reg::R3, op), call(helper)]
 }
 
 /// A GPL rule of event FS without abilities.

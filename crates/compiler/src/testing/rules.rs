@@ -11,12 +11,13 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::build;
+use crate::abi::handles::ArrayKind;
 use crate::abi::{Abilities, Event, context};
-use crate::evaluate::{Current, Input};
+use crate::evaluate::{Current, HookCall, Input};
 use crate::object::RuleObject;
 use crate::op::{AluOp, AtomicOp, CompareOp, Order, Size, SwapBits, Width};
 use crate::rule::Rule;
-use crate::verify::{Loader, verify};
+use crate::verify::{Loader, verify, verify_newest};
 
 /// A variable: 0 to 2.
 type Var = u8;
@@ -60,6 +61,8 @@ pub enum Statement {
     FileType { var: Var },
     /// Who asks, for debug rules.
     Who { var: Var, user: bool },
+    /// A comparison with handles, for rules of ABI 2: one of the three helpers.
+    Compare { var: Var, helper: i32, flags: i32, op: i32 },
     /// The command name's first bytes, for debug rules.
     Comm { var: Var, size: u8 },
     /// Two ways.
@@ -123,9 +126,34 @@ pub fn rule_of(event: Event) -> impl Strategy<Value = Rule> {
 
 /// The object of an accepted rule.
 pub fn rule_object() -> impl Strategy<Value = RuleObject> {
-    (select(&Event::ALL[..]), block(), answer(), any::<bool>()).prop_map(|(event, block, last, debug)| {
-        let abilities = if debug { Abilities::DEBUG } else { Abilities::empty() };
-        build::object(event, abilities, build::program(&compile::rule(&block, last, debug)))
+    (select(&Event::FILE_SYSTEM[..]), block(), answer(), any::<bool>()).prop_map(
+        |(event, block, last, debug)| {
+            let abilities = if debug { Abilities::DEBUG } else { Abilities::empty() };
+            let kind = if debug { compile::Kind::Debug } else { compile::Kind::Plain };
+            build::object(event, abilities, build::program(&compile::rule(&block, last, kind)))
+        },
+    )
+}
+
+/// An accepted rule of ABI 2 and of one of these events, with two maps: of files and of cgroups.
+pub fn abi2_rule_of(events: &'static [Event]) -> impl Strategy<Value = Rule> {
+    (select(events), block(), answer()).prop_map(|(event, block, last)| {
+        let kind = if event.is_hook() { compile::Kind::Hook(event) } else { compile::Kind::Comparing };
+        let maps = [build::map("files", ArrayKind::Fs), build::map("cgroups", ArrayKind::Cgroup)];
+        let object = build::abi2(event, &maps, &compile::rule(&block, last, kind));
+        verify_newest(object, &Loader::default()).unwrap_or_else(|problems| panic!("{problems}"))
+    })
+}
+
+/// Every kind of call of a hook, with random numbers.
+pub fn hook_call(event: Event) -> impl Strategy<Value = HookCall> {
+    (any::<bool>(), number(), number(), number()).prop_map(move |(anonymous, first, prot, flags)| match event
+    {
+        Event::FileOpen => HookCall::FileOpen,
+        Event::FilePermission => {
+            HookCall::FilePermission { mask: u32::try_from(low(first)).unwrap_or_default() }
+        }
+        _ => HookCall::MmapFile { anonymous, reqprot: first, prot, flags },
     })
 }
 
@@ -252,6 +280,8 @@ fn leaf() -> impl Strategy<Value = Statement> {
         2 => var().prop_map(|var| FileType { var }),
         1 => (var(), any::<bool>()).prop_map(|(var, user)| Who { var, user }),
         1 => (var(), 1..=32_u8).prop_map(|(var, size)| Comm { var, size }),
+        2 => (var(), 31..=33, 0..17_i32, prop_oneof![9 => Just(1), 1 => Just(2)])
+            .prop_map(|(var, helper, flags, op)| Compare { var, helper, flags, op }),
         1 => answer().prop_map(Return),
     ]
 }

@@ -6,7 +6,8 @@ use thiserror::Error;
 use super::helper::{Argument, Helper};
 use super::problem::Errno;
 use super::state::{Kind, Unset};
-use crate::abi::{ABI, MAX_INSNS, STACK_SIZE};
+use crate::abi::handles::{ArrayKind, MAX_ENTRIES};
+use crate::abi::{Event, MAX_INSNS, STACK_SIZE, hook};
 use crate::op::{Reg, Size, Undecodable, Width};
 
 /// One thing wrong with a rule: what, and the limit it breaks.
@@ -18,24 +19,36 @@ pub enum Fact {
     Empty,
     #[error("the program has {len} instructions, the limit is {MAX_INSNS}")]
     TooLong { len: usize },
+    #[error("the program has {len} instructions, at a hook the limit is {}", hook::TOO_MANY_INSNS - 1)]
+    HookTooLong { len: usize },
     #[error("ability DEBUG is for loaders with CAP_SYS_ADMIN")]
     DebugNeedsAdmin,
     #[error("the rule has no subtype")]
     NoSubtype,
-    #[error("the rule asks for ABI {abi}, ABI 1 to {ABI} exist")]
-    Abi { abi: u32 },
+    #[error("the rule asks for ABI {abi}, ABI 1 to {newest} can be had")]
+    Abi { abi: u32, newest: u32 },
     #[error("event number {event} does not exist")]
     Event { event: u32 },
     #[error("ability bits {bits:#x} do not exist")]
     Ability { bits: u64 },
     #[error("option bits {bits:#x} do not exist")]
     Option { bits: u64 },
+    #[error("event {} is of ABI {}, the rule asks for ABI {abi}", event.name(), event.abi())]
+    EventAbi { event: Event, abi: u32 },
+    #[error("rules tied to a hook have no abilities")]
+    HookAbility,
+    #[error("map {name:?} has {entries} entries, 1 to {MAX_ENTRIES} are possible")]
+    MapEntries { name: String, entries: u32 },
 
     // The form of the program.
     #[error(transparent)]
     Undecodable(#[from] Undecodable),
-    #[error("the 64-bit load refers to an object of the kernel (kind {kind}), rules have none")]
+    #[error("the 64-bit load refers to an object of the kernel (kind {kind}), rules have only maps")]
     PseudoLoad { kind: u8 },
+    #[error("the 64-bit load refers to map {index}, the rule has {len}")]
+    UnknownMap { index: u64, len: usize },
+    #[error("maps are of ABI 2, the rule asks for ABI {abi}")]
+    MapAbi { abi: u32 },
     #[error("the jump goes to instruction {to}, the program has {len}")]
     JumpOutside { to: i64, len: usize },
     #[error("the jump goes back to instruction {to}, rules only run forward")]
@@ -76,6 +89,12 @@ pub enum Fact {
     ContextOffset { off: i16 },
     #[error("the handle is loaded in {} bytes, only a load of 8 gives one", size.bytes())]
     PartOfHandle { size: Size },
+    #[error("no field of a hook's context starts at offset {off}")]
+    HookOffset { off: i16 },
+    #[error("{field} is loaded in {} bytes, it has {wanted}", size.bytes())]
+    HookFieldSize { field: &'static str, size: Size, wanted: u8 },
+    #[error("{} has no args[{index}]", event.name())]
+    NoArgument { event: Event, index: usize },
     #[error("the context is read-only")]
     ContextStore,
     #[error("access to {len} bytes at r10{off:+}, the stack is r10-{STACK_SIZE} to r10")]
@@ -98,6 +117,10 @@ pub enum Fact {
     UnknownHelper { number: i32 },
     #[error("{} is for rules with ability DEBUG", helper.name)]
     NeedsDebug { helper: &'static Helper },
+    #[error("{} is of ABI {}, the rule asks for ABI {abi}", helper.name, helper.abi)]
+    NeedsAbi { helper: &'static Helper, abi: u32 },
+    #[error("{} is not for rules tied to a hook", helper.name)]
+    NotAtHooks { helper: &'static Helper },
     #[error("{} is for GPL compatible rules, the licence is {license:?}", helper.name)]
     NeedsGpl { helper: &'static Helper, license: String },
     #[error("{} takes {} in {reg}, which holds {}", helper.name, wanted.text(), kind.text())]
@@ -123,21 +146,24 @@ impl Fact {
     pub(super) fn stage(&self) -> Stage {
         use Fact::*;
         match self {
-            Empty | TooLong { .. } => Stage::Size,
+            Empty | TooLong { .. } | HookTooLong { .. } => Stage::Size,
             DebugNeedsAdmin => Stage::Privilege,
             NoSubtype | Abi { .. } | Event { .. } | Ability { .. } | Option { .. } => Stage::Subtype,
+            EventAbi { .. } | HookAbility | MapEntries { .. } => Stage::Subtype,
+            UnknownMap { .. } | MapAbi { .. } => Stage::Form,
             Undecodable(_) | PseudoLoad { .. } | JumpOutside { .. } | JumpBack { .. } => Stage::Form,
             JumpIntoLoad { .. } | RunsOut | Unreachable { .. } => Stage::Form,
             _ => Stage::Walk,
         }
     }
 
-    /// The error v7's `BPF_PROG_LOAD` gave.
+    /// The error v7's `BPF_PROG_LOAD` gave, or the RFC's where only that had such a rule.
     pub fn errno(&self) -> Errno {
         use Fact::*;
         match self {
             PacketLoad | Shift { .. } | DivisionByZero | LocalCall | KernelCall { .. } => Errno::Inval,
             UnknownHelper { .. } | NeedsDebug { .. } | NeedsGpl { .. } => Errno::Inval,
+            NeedsAbi { .. } | NotAtHooks { .. } | HookTooLong { .. } => Errno::Inval,
             _ => match self.stage() {
                 Stage::Size => Errno::TooBig,
                 Stage::Privilege => Errno::Perm,
@@ -145,78 +171,6 @@ impl Fact {
                 Stage::Walk => Errno::Acces,
             },
         }
-    }
-
-    /// The way out.
-    pub fn help(&self) -> &'static str {
-        use Fact::*;
-        match self {
-            Empty => "the shortest rule is `r0 = 0; exit`, which allows",
-            TooLong { .. } => "split the rule: rules of one domain are asked one after the other",
-            DebugNeedsAdmin => "drop the ability and the debug helpers, or load as root",
-            NoSubtype => "put a `union bpf_prog_subtype` into section \"subtype\"",
-            Abi { .. } => "set .abi = 1",
-            Event { .. } => "events are FS (1), FS_IOCTL (2), FS_LOCK (3) and FS_FCNTL (4)",
-            Ability { .. } => "the only ability is DEBUG (0x1)",
-            Option { .. } => "there are no options, set .option = 0",
-            Undecodable(error) => undecodable(error),
-            PseudoLoad { .. } => "rules have no maps and no global variables; use constants and locals",
-            JumpOutside { .. } | JumpIntoLoad { .. } => "jump to an instruction of the program",
-            JumpBack { .. } => "unroll the loop (`#pragma unroll`); a rule always ends",
-            RunsOut => "end every path with exit",
-            Unreachable { .. } => "remove it, or mend the jump that should lead here",
-            PacketLoad => "use the fields of the context",
-            Unset { why, .. } => why.help(),
-            FramePointer => "copy r10 to another register and change that",
-            PointerArithmetic { kind: Kind::Handle } => "the handle is opaque; hand it to a helper as it is",
-            PointerArithmetic { kind: Kind::Context } => "use constant offsets from the context itself",
-            PointerArithmetic { .. } => "a stack address may only move by constants: 64-bit + and -",
-            HalfPointer { .. } => "use a 64-bit move",
-            VariableStackAddress => "use a constant index, or a chain of comparisons",
-            StackAddress { .. } | OutsideStack { .. } => "keep locals within 512 bytes, at negative offsets",
-            Shift { .. } => "shift by less than the width",
-            DivisionByZero => "divide by something else",
-            PointerCompared { .. } => "compare numbers; a handle is never null and tells nothing",
-            PointerReturned { .. } => "return 0 to allow, 1 to deny",
-            NotMemory { kind: Kind::Handle, .. } => {
-                "the handle is opaque; ask bpf_handle_fs_get_mode() for the mode"
-            }
-            NotMemory { .. } => "only the context and the stack are memory",
-            ContextOffset { .. } => {
-                "fields start at 0 (status), 8 (event), 16 (arg1), 24 (arg2), 32 (arch), 40 (syscall_nr); \
-                 load from there, then shift"
-            }
-            PartOfHandle { .. } => "load arg1 as a u64",
-            ContextStore => "copy the field to a local variable",
-            Misaligned { .. } => "align locals to their size; drop `packed`",
-            StackUnset { .. } => "initialise it on every path; storing over a part of a pointer destroys it",
-            PartOfSpill { .. } | PartialSpill { .. } => "pointers go to and from the stack whole, in 8 bytes",
-            AtomicOnPointer { .. } => "atomic operations are for numbers on the stack",
-            LocalCall => "mark the function `static __attribute__((always_inline))`",
-            KernelCall { .. } => "rules may call the five helpers of ABI 1 only",
-            UnknownHelper { .. } => {
-                "helpers are bpf_handle_fs_get_mode (54) and, with ability DEBUG, trace_printk (6), \
-                 get_current_pid_tgid (14), get_current_uid_gid (15), get_current_comm (16)"
-            }
-            NeedsDebug { .. } => "set .ability = LANDLOCK_SUBTYPE_ABILITY_DEBUG, and load with CAP_SYS_ADMIN",
-            NeedsGpl { .. } => {
-                "put \"GPL\" or \"Dual MIT/GPL\" into section \"license\", if the rule may carry it"
-            }
-            WrongArgument { wanted: Argument::Handle, .. } => "pass ctx->arg1, unchanged",
-            WrongArgument { wanted: Argument::Output | Argument::Input, .. } => "pass a local array",
-            WrongArgument { .. } => "pass a number",
-            VariableSize { .. } => "pass sizeof the array",
-            SizeRange { .. } => "pass the size of a local array",
-        }
-    }
-}
-
-fn undecodable(error: &Undecodable) -> &'static str {
-    match error {
-        Undecodable::Newer { .. } => "compile with -mcpu=v3 or lower",
-        Undecodable::Reserved { .. } => "set it to zero",
-        Undecodable::Atomic { .. } => "atomic operations are add, or, and, xor, exchange, compare-exchange",
-        _ => "compile with clang -target bpf -mcpu=v1, v2 or v3",
     }
 }
 
@@ -235,6 +189,10 @@ impl Kind {
             Kind::Number => "a number",
             Kind::Context => "the address of the context",
             Kind::Handle => "the handle",
+            Kind::File => "the file",
+            Kind::Cred => "credentials",
+            Kind::Handles(ArrayKind::Fs) => "a map of files",
+            Kind::Handles(ArrayKind::Cgroup) => "a map of cgroups",
             Kind::Stack => "a stack address",
         }
     }
@@ -247,15 +205,6 @@ impl Unset {
             Unset::Call => "is read after a call, which leaves nothing in r1 to r5",
             Unset::SomePath => "is read, and was not written on every path",
             Unset::Mixed => "is read, and holds different kinds of things on different paths",
-        }
-    }
-
-    fn help(self) -> &'static str {
-        match self {
-            Unset::Never => "only r1 (the context) and r10 (the frame pointer) are set on entry",
-            Unset::Call => "keep what outlives a call in r6 to r9",
-            Unset::SomePath => "initialise the variable where it is declared",
-            Unset::Mixed => "use separate variables",
         }
     }
 }

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The helpers of ABI 1: who may call them, with what.
+//! The helpers: who may call them, with what.
 
 use super::fact::Fact;
 use super::state::{State, Unset, Value};
-use crate::abi::{Abilities, STACK_SIZE, helper};
+use super::subtype::Declared;
+use crate::abi::handles::ArrayKind;
+use crate::abi::{Abilities, Event, STACK_SIZE, helper};
+use crate::map::Map;
+use crate::object::RuleObject;
 use crate::op::Reg;
 
 /// A helper a rule may call.
@@ -13,6 +17,8 @@ pub struct Helper {
     pub number: i32,
     /// Its name in C.
     pub name: &'static str,
+    /// The lowest ABI that has it; rules tied to a hook may call those of ABI 2 only.
+    pub abi: u32,
     /// What the rule must have declared.
     pub ability: Abilities,
     /// Whether the rule's licence must be GPL compatible.
@@ -26,6 +32,12 @@ pub struct Helper {
 pub enum Argument {
     /// The handle.
     Handle,
+    /// What the rule is asked about: the handle or, at a hook, the file.
+    Object,
+    /// A map of handles of this kind.
+    Handles(ArrayKind),
+    /// Any number.
+    Number,
     /// Stack memory to fill; its size is the next argument.
     Output,
     /// Initialised stack memory to read; its size is the next argument.
@@ -41,8 +53,11 @@ impl Argument {
     pub fn text(self) -> &'static str {
         match self {
             Argument::Handle => "the handle",
+            Argument::Object => "what the rule is asked about",
+            Argument::Handles(ArrayKind::Fs) => "a map of files",
+            Argument::Handles(ArrayKind::Cgroup) => "a map of cgroups",
             Argument::Output | Argument::Input => "the address of stack memory",
-            Argument::Size | Argument::Optional => "a number",
+            Argument::Number | Argument::Size | Argument::Optional => "a number",
         }
     }
 }
@@ -51,8 +66,8 @@ const DEBUG: Abilities = Abilities::DEBUG;
 const NONE: Abilities = Abilities::empty();
 
 /// Every helper.
-pub static HELPERS: [Helper; 5] = {
-    use Argument::{Handle, Input, Optional, Output, Size};
+pub static HELPERS: [Helper; 8] = {
+    use Argument::{Handle, Handles, Input, Number, Object, Optional, Output, Size};
     const fn helper(
         number: i32,
         name: &'static str,
@@ -60,14 +75,22 @@ pub static HELPERS: [Helper; 5] = {
         gpl: bool,
         arguments: &'static [Argument],
     ) -> Helper {
-        Helper { number, name, ability, gpl, arguments }
+        Helper { number, name, abi: 1, ability, gpl, arguments }
     }
+    const fn comparison(number: i32, name: &'static str, arguments: &'static [Argument]) -> Helper {
+        Helper { number, name, abi: 2, ability: NONE, gpl: true, arguments }
+    }
+    const FS: &[Argument] = &[Number, Handles(ArrayKind::Fs), Number, Object];
+    const CGROUP: &[Argument] = &[Number, Handles(ArrayKind::Cgroup), Number];
     const PRINTK: &[Argument] = &[Input, Size, Optional, Optional, Optional];
     [
         helper(helper::TRACE_PRINTK, "bpf_trace_printk()", DEBUG, true, PRINTK),
         helper(helper::GET_CURRENT_PID_TGID, "bpf_get_current_pid_tgid()", DEBUG, false, &[]),
         helper(helper::GET_CURRENT_UID_GID, "bpf_get_current_uid_gid()", DEBUG, false, &[]),
         helper(helper::GET_CURRENT_COMM, "bpf_get_current_comm()", DEBUG, false, &[Output, Size]),
+        comparison(helper::CMP_FS_PROP, "bpf_landlock_cmp_fs_prop()", FS),
+        comparison(helper::CMP_FS_BENEATH, "bpf_landlock_cmp_fs_beneath()", FS),
+        comparison(helper::CMP_CGROUP_BENEATH, "bpf_landlock_cmp_cgroup_beneath()", CGROUP),
         helper(helper::HANDLE_FS_GET_MODE, "bpf_handle_fs_get_mode()", NONE, true, &[Handle]),
     ]
 };
@@ -79,16 +102,18 @@ pub const GPL_COMPATIBLE: [&str; 6] =
 /// Most characters of a licence in a message.
 const MAX_LICENSE: usize = 40;
 
-/// What of a rule's declaration decides which helpers it may call.
+/// What of a rule's declarations decides what it may do.
 pub(super) struct Caller<'a> {
-    abilities: Abilities,
+    pub declared: Declared,
+    pub maps: &'a [Map],
     license: &'a str,
     gpl: bool,
 }
 
 impl<'a> Caller<'a> {
-    pub(super) fn new(abilities: Abilities, license: &'a str) -> Caller<'a> {
-        Caller { abilities, license, gpl: GPL_COMPATIBLE.contains(&license) }
+    pub(super) fn new(declared: Declared, object: &'a RuleObject) -> Caller<'a> {
+        let license = object.license.as_str();
+        Caller { declared, maps: &object.maps, license, gpl: GPL_COMPATIBLE.contains(&license) }
     }
 
     /// The licence as messages show it: an object may claim a long one, and call often.
@@ -104,7 +129,13 @@ pub(super) fn call(state: &mut State, caller: &Caller<'_>, number: i32) -> Resul
         return Err(vec![Fact::UnknownHelper { number }]);
     };
     let mut facts = Vec::new();
-    if !caller.abilities.contains(helper.ability) {
+    let Declared { abi, abilities, event } = caller.declared;
+    if helper.abi > abi {
+        facts.push(Fact::NeedsAbi { helper, abi });
+    }
+    if helper.abi == 1 && event.is_some_and(Event::is_hook) {
+        facts.push(Fact::NotAtHooks { helper });
+    } else if !abilities.contains(helper.ability) {
         facts.push(Fact::NeedsDebug { helper });
     }
     if helper.gpl && !caller.gpl {
@@ -140,7 +171,10 @@ fn argument(state: &mut State, helper: &'static Helper, reg: Reg, wanted: Argume
         _ => state.read(reg)?,
     };
     match (wanted, value) {
-        (Argument::Handle, Value::Handle) | (Argument::Optional, Value::Number(_)) => Ok(Passed::Other),
+        (Argument::Handle | Argument::Object, Value::Handle)
+        | (Argument::Object, Value::File { .. })
+        | (Argument::Number | Argument::Optional, Value::Number(_)) => Ok(Passed::Other),
+        (Argument::Handles(wanted), Value::Handles(kind)) if wanted == kind => Ok(Passed::Other),
         (Argument::Output | Argument::Input, Value::Stack(off)) => Ok(Passed::Memory(off.into())),
         (Argument::Size, Value::Number(Some(size))) => match u32::try_from(size) {
             Ok(len) if (1..=STACK_SIZE).contains(&(len as usize)) => Ok(Passed::Size(len)),

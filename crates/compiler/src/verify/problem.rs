@@ -168,6 +168,6 @@ impl Found {
 
 /// An instruction that was looked at, so it exists.
 fn place(object: &RuleObject, insn: usize) -> Place {
-    let text = asm::print_insn(&object.insns, insn);
+    let text = asm::print_insn_of(object, insn);
     Place { insn, text, line: object.lines.get(insn).cloned().flatten() }
 }

@@ -3,6 +3,7 @@
 
 use super::fact::Fact;
 use super::stack::Stack;
+use crate::abi::handles::ArrayKind;
 use crate::op::{Reg, Source, immediate};
 
 /// What a register holds on every path to the instruction.
@@ -16,6 +17,15 @@ pub(super) enum Value {
     Context,
     /// The handle.
     Handle,
+    /// The file of a hook.
+    File {
+        /// Whether it may be NULL.
+        nullable: bool,
+    },
+    /// The credentials of a hook.
+    Cred,
+    /// The address of some map of handles of this kind.
+    Handles(ArrayKind),
     /// A stack address: bytes from `r10`, -512 to 0.
     Stack(i16),
     /// The outcome of a problem already reported. Every use is accepted, so that one mistake is
@@ -45,6 +55,12 @@ pub enum Kind {
     Context,
     /// The handle.
     Handle,
+    /// The file of a hook.
+    File,
+    /// The credentials of a hook.
+    Cred,
+    /// The address of a map.
+    Handles(ArrayKind),
     /// A stack address.
     Stack,
 }
@@ -57,6 +73,9 @@ impl Value {
             Value::Number(_) => Some(Kind::Number),
             Value::Context => Some(Kind::Context),
             Value::Handle => Some(Kind::Handle),
+            Value::File { .. } => Some(Kind::File),
+            Value::Cred => Some(Kind::Cred),
+            Value::Handles(kind) => Some(Kind::Handles(kind)),
             Value::Stack(_) => Some(Kind::Stack),
         }
     }

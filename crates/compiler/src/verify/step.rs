@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One instruction: what must be known before it, and what is known after it.
 
+use super::context::field;
 use super::fact::Fact;
 use super::helper::{self, Caller};
 use super::state::{Kind, State, Value};
-use crate::abi::{STACK_SIZE, context};
-use crate::op::{self, AluOp, AtomicOp, Callee, Imm64, Op, Reg, Size, Source, Width};
+use crate::abi::STACK_SIZE;
+use crate::op::{self, AluOp, AtomicOp, Callee, CompareOp, Imm64, Op, PSEUDO_MAP, Reg, Size, Source, Width};
 
 /// Does one instruction. What it would have written is suspect if there is something to report.
 pub(super) fn step(state: &mut State, caller: &Caller<'_>, op: Op) -> Result<(), Vec<Fact>> {
     let done = match op {
         Op::Call(Callee::Helper(number)) => helper::call(state, caller, number),
-        op => simple(state, op).map_err(|fact| vec![fact]),
+        op => simple(state, caller, op).map_err(|fact| vec![fact]),
     };
     match done {
         Ok(()) => after(state, op, Value::Number(None)),
@@ -48,7 +49,7 @@ fn distrust(state: &mut State, op: Op) {
     }
 }
 
-fn simple(state: &mut State, op: Op) -> Result<(), Fact> {
+fn simple(state: &mut State, caller: &Caller<'_>, op: Op) -> Result<(), Fact> {
     match op {
         Op::Alu { op: AluOp::Mov, width, dst, src } => moved(state, width, dst, src),
         Op::Alu { op, width, dst, src } => alu(state, op, width, dst, src),
@@ -57,19 +58,22 @@ fn simple(state: &mut State, op: Op) -> Result<(), Fact> {
             state.write(dst, value)
         }
         Op::LoadImm { dst, imm: Imm64::Value(value) } => state.write(dst, Value::Number(Some(value))),
+        Op::LoadImm { dst, imm: Imm64::Pseudo { kind: PSEUDO_MAP, value } } => {
+            state.write(dst, map(caller, value)?)
+        }
         Op::LoadImm { imm: Imm64::Pseudo { kind, .. }, .. } => Err(Fact::PseudoLoad { kind }),
         Op::Load { size, dst, base, off } => {
-            let value = load(state, size, base, off)?;
+            let value = load(state, caller, size, base, off)?;
             state.write(dst, value)
         }
         Op::Store { size, base, off, src } => store(state, size, base, off, src),
-        Op::Atomic { op, size, base, off, src } => atomic(state, op, size, base, off, src),
+        Op::Atomic { op, size, base, off, src } => atomic(state, caller, op, (size, base, off), src),
         Op::LoadPacket => Err(Fact::PacketLoad),
-        Op::Branch { dst, src, .. } => {
+        Op::Branch { op, width, dst, src, .. } => {
             let (src, dst) = (state.source(src)?, state.read(dst)?);
             match src.pointer().or(dst.pointer()) {
-                Some(kind) => Err(Fact::PointerCompared { kind }),
-                None => Ok(()),
+                Some(kind) if !tests_null(op, width, dst, src) => Err(Fact::PointerCompared { kind }),
+                _ => Ok(()),
             }
         }
         Op::Exit => match state.read(Reg::R0)?.pointer() {
@@ -79,6 +83,23 @@ fn simple(state: &mut State, op: Op) -> Result<(), Fact> {
         Op::Call(Callee::Local(_)) => Err(Fact::LocalCall),
         Op::Call(Callee::Kernel(id)) => Err(Fact::KernelCall { id }),
         Op::Call(Callee::Helper(_)) | Op::Jump { .. } => Ok(()),
+    }
+}
+
+/// Whether something that may be NULL is compared with NULL.
+fn tests_null(op: CompareOp, width: Width, dst: Value, src: Value) -> bool {
+    let nullable = matches!((dst, src), (Value::File { nullable: true }, Value::Number(Some(0))));
+    nullable && width == Width::W64 && matches!(op, CompareOp::Eq | CompareOp::Ne)
+}
+
+/// The map with this index.
+fn map(caller: &Caller<'_>, index: u64) -> Result<Value, Fact> {
+    let abi = caller.declared.abi;
+    let map = usize::try_from(index).ok().and_then(|index| caller.maps.get(index));
+    match map {
+        None => Err(Fact::UnknownMap { index, len: caller.maps.len() }),
+        Some(_) if abi < 2 => Err(Fact::MapAbi { abi }),
+        Some(map) => Ok(Value::Handles(map.definition().kind)),
     }
 }
 
@@ -153,23 +174,11 @@ fn stack_address(off: i16, by: Option<u64>) -> Result<Value, Fact> {
     }
 }
 
-fn load(state: &mut State, size: Size, base: Reg, off: i16) -> Result<Value, Fact> {
+fn load(state: &mut State, caller: &Caller<'_>, size: Size, base: Reg, off: i16) -> Result<Value, Fact> {
     match state.read(base)? {
-        Value::Context => field(size, off),
+        Value::Context => field(caller.declared.event, size, off),
         Value::Stack(start) => state.stack.load(i64::from(start) + i64::from(off), size),
         value => not_memory(value, base).map(|()| Value::Suspect),
-    }
-}
-
-/// A load of a field of the context: from its start, in any size; the handle whole.
-fn field(size: Size, off: i16) -> Result<Value, Fact> {
-    match off {
-        context::ARG1 if size == Size::Double => Ok(Value::Handle),
-        context::ARG1 => Err(Fact::PartOfHandle { size }),
-        context::STATUS | context::EVENT | context::ARG2 | context::ARCH | context::SYSCALL_NR => {
-            Ok(Value::Number(None))
-        }
-        _ => Err(Fact::ContextOffset { off }),
     }
 }
 
@@ -186,12 +195,18 @@ fn store(state: &mut State, size: Size, base: Reg, off: i16, src: Source) -> Res
     }
 }
 
-fn atomic(state: &mut State, op: AtomicOp, size: Size, base: Reg, off: i16, src: Reg) -> Result<(), Fact> {
+fn atomic(
+    state: &mut State,
+    caller: &Caller<'_>,
+    op: AtomicOp,
+    (size, base, off): (Size, Reg, i16),
+    src: Reg,
+) -> Result<(), Fact> {
     let mut operands = vec![state.read(src)?];
     if op == AtomicOp::CompareExchange {
         operands.push(state.read(Reg::R0)?);
     }
-    operands.push(load(state, size, base, off)?);
+    operands.push(load(state, caller, size, base, off)?);
     if let Some(kind) = operands.iter().find_map(|value| value.pointer()) {
         return Err(Fact::AtomicOnPointer { kind });
     }

@@ -4,6 +4,8 @@
 mod calls;
 mod cost;
 mod form;
+mod handles;
+mod hooks;
 mod memory;
 mod messages;
 mod object;
@@ -12,7 +14,7 @@ mod registers;
 mod sound;
 mod v7;
 
-use super::{Errno, Loader, Problems, verify};
+use super::{Errno, Loader, Problems, verify, verify_newest};
 use crate::object::RuleObject;
 
 const ADMIN: Loader = Loader { cap_sys_admin: true };
@@ -21,14 +23,14 @@ const NOBODY: Loader = Loader { cap_sys_admin: false };
 /// The rule is accepted from a loader with CAP_SYS_ADMIN.
 #[track_caller]
 fn accepted(object: RuleObject) {
-    if let Err(problems) = verify(object, &ADMIN) {
+    if let Err(problems) = verify_newest(object, &ADMIN) {
         panic!("{problems}");
     }
 }
 
 #[track_caller]
 fn problems(object: RuleObject) -> Problems {
-    verify(object, &ADMIN).expect_err("the rule should be refused")
+    verify_newest(object, &ADMIN).expect_err("the rule should be refused")
 }
 
 /// The rule is refused for one thing alone: where, as what, and in these words.

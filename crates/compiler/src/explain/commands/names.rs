@@ -6,7 +6,7 @@ use crate::abi::Event;
 /// The name of a command.
 pub(super) fn name(event: Event, command: u32) -> Option<&'static str> {
     let names: &[(u32, &str)] = match event {
-        Event::Fs => &[],
+        Event::Fs | Event::FileOpen | Event::FilePermission | Event::MmapFile => &[],
         Event::FsIoctl => IOCTL,
         Event::FsLock => LOCK,
         Event::FsFcntl => FCNTL,

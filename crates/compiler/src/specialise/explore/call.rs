@@ -15,6 +15,8 @@ impl Explorer {
                 }
                 None => Word::ANY,
             },
+            // What handles stand for, and where, is never known beforehand.
+            helper::CMP_FS_PROP | helper::CMP_FS_BENEATH | helper::CMP_CGROUP_BENEATH => Word::ANY,
             helper::GET_CURRENT_PID_TGID => Word::of(Field::PidTgid),
             helper::GET_CURRENT_UID_GID => Word::of(Field::UidGid),
             helper::GET_CURRENT_COMM => {

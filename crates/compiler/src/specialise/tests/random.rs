@@ -79,3 +79,11 @@ pub(crate) fn rule_known_and_inputs() -> impl Strategy<Value = (Rule, Known, Vec
         (Just(rule), known_and_inputs(event)).prop_map(|(rule, (known, inputs))| (rule, known, inputs))
     })
 }
+
+/// The same of a rule that compares with handles.
+pub(super) fn abi2_rule_known_and_inputs() -> impl Strategy<Value = (Rule, Known, Vec<Input>)> {
+    rules::abi2_rule_of(&Event::FILE_SYSTEM).prop_flat_map(|rule| {
+        let event = rule.event();
+        (Just(rule), known_and_inputs(event)).prop_map(|(rule, (known, inputs))| (rule, known, inputs))
+    })
+}

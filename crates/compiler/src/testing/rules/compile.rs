@@ -5,10 +5,11 @@
 //! written before the first of them.
 
 use super::{Answer, FILE_TYPE, Operand, Place, Statement, Test, Var};
-use crate::abi::{context, helper};
+use crate::abi::hook::{self, Arg};
+use crate::abi::{Event, context, helper};
 use crate::op::{AluOp, CompareOp, Op, Reg, Size, Source, Width};
-use crate::testing::build::regs::{R0, R1, R2, R6, R10};
-use crate::testing::build::{alu, alu32, branch, call, exit, jump, load, load_imm, mov, store};
+use crate::testing::build::regs::{R0, R1, R2, R4, R6, R10};
+use crate::testing::build::{alu, alu32, branch, call, compare, exit, jump, load, load_imm, mov, store};
 
 /// Eight bytes that hold spilled pointers only.
 const POINTER: i16 = -40;
@@ -16,8 +17,8 @@ const POINTER: i16 = -40;
 const COMM: i16 = -80;
 
 /// A whole rule: statements, then the answer unless they have returned.
-pub(super) fn rule(block: &[Statement], last: Answer, debug: bool) -> Vec<Op> {
-    let mut code = Code { ops: vec![mov(R6, R1)], debug };
+pub(super) fn rule(block: &[Statement], last: Answer, kind: Kind) -> Vec<Op> {
+    let mut code = Code { ops: vec![mov(R6, R1)], kind };
     for var in 0..3 {
         code.ops.push(mov(reg(var), 0));
     }
@@ -30,6 +31,17 @@ pub(super) fn rule(block: &[Statement], last: Answer, debug: bool) -> Vec<Op> {
     code.ops
 }
 
+/// What a rule may do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Plain,
+    Debug,
+    /// Compares with handles: of files in its first map, of cgroups in the second.
+    Comparing,
+    /// The same, tied to a hook.
+    Hook(Event),
+}
+
 /// Whether anything can follow.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Flow {
@@ -39,7 +51,7 @@ enum Flow {
 
 struct Code {
     ops: Vec<Op>,
-    debug: bool,
+    kind: Kind,
 }
 
 fn reg(var: Var) -> Reg {
@@ -85,7 +97,7 @@ impl Code {
     fn statement(&mut self, statement: &Statement) -> Flow {
         match *statement {
             Statement::Constant { var, value } => self.ops.push(load_imm(reg(var), value)),
-            Statement::Field { var, off, size } => self.ops.push(load(size, reg(var), R6, off)),
+            Statement::Field { var, off, size } => self.field(reg(var), off, size),
             Statement::Alu { op, width, var, operand } => {
                 let src = arithmetic(op, width, operand);
                 self.ops.push(Op::Alu { op, width, dst: reg(var), src });
@@ -114,7 +126,12 @@ impl Code {
                 self.mode(false);
                 self.ops.extend([alu(AluOp::And, R0, FILE_TYPE), mov(reg(var), R0)]);
             }
-            Statement::Who { .. } | Statement::Comm { .. } if !self.debug => {}
+            Statement::Who { .. } | Statement::Comm { .. } if self.kind != Kind::Debug => {}
+            Statement::Compare { .. } if matches!(self.kind, Kind::Plain | Kind::Debug) => {}
+            Statement::Compare { var, helper, flags, op } => {
+                self.compare(helper, flags, op);
+                self.ops.push(mov(reg(var), R0));
+            }
             Statement::Who { var, user } => {
                 let number = if user { helper::GET_CURRENT_UID_GID } else { helper::GET_CURRENT_PID_TGID };
                 self.ops.extend([call(number), mov(reg(var), R0)]);
@@ -135,8 +152,33 @@ impl Code {
         self.ops.push(store(size, R2, 0, value));
     }
 
-    /// The mode in `r0`.
+    /// A field of the context; at a hook, one that there is.
+    fn field(&mut self, dst: Reg, off: i16, size: Size) {
+        let Kind::Hook(event) = self.kind else { return self.ops.push(load(size, dst, R6, off)) };
+        let numbers = (hook::ARGS..).step_by(8).zip(hook::args(event));
+        let numbers: Vec<i16> =
+            numbers.filter(|(_, arg)| matches!(arg, Arg::Number(_))).map(|(off, _)| off).collect();
+        self.ops.push(match (off, numbers.as_slice()) {
+            (context::EVENT, _) => load(Size::Word, dst, R6, hook::HOOK),
+            (context::ARCH, [first, ..]) => load(Size::Double, dst, R6, *first),
+            (context::SYSCALL_NR, [.., last]) => load(Size::Double, dst, R6, *last),
+            _ => load(Size::Half, dst, R6, hook::COOKIE),
+        });
+    }
+
+    /// The answer of a helper of ABI 2 in `r0`.
+    fn compare(&mut self, helper: i32, flags: i32, op: i32) {
+        let object = if matches!(self.kind, Kind::Hook(_)) { hook::ARGS } else { context::ARG1 };
+        self.ops.push(load(Size::Double, R4, R6, object));
+        let map = u64::from(helper == helper::CMP_CGROUP_BENEATH);
+        self.ops.extend(compare(helper, flags, map, op));
+    }
+
+    /// The mode in `r0`; at a hook, whether the file is beneath a handle.
     fn mode(&mut self, spilled: bool) {
+        if matches!(self.kind, Kind::Hook(_)) {
+            return self.compare(helper::CMP_FS_BENEATH, spilled.into(), 1);
+        }
         self.ops.push(load(Size::Double, R1, R6, context::ARG1));
         if spilled {
             self.ops.push(store(Size::Double, R10, POINTER, R1));
@@ -152,9 +194,9 @@ impl Code {
 
     /// `test` jumps to `then`; `otherwise` comes first.
     fn either(&mut self, test: Test, then: &[Statement], otherwise: &[Statement]) -> Flow {
-        let mut taken = Code { ops: Vec::new(), debug: self.debug };
+        let mut taken = Code { ops: Vec::new(), kind: self.kind };
         let taken_flow = taken.block(then);
-        let mut other = Code { ops: Vec::new(), debug: self.debug };
+        let mut other = Code { ops: Vec::new(), kind: self.kind };
         let other_flow = other.block(otherwise);
         if other_flow == Flow::Goes {
             other.ops.push(jump(distance(&taken.ops)));
@@ -168,11 +210,11 @@ impl Code {
     fn test(&mut self, test: Test, off: i16) {
         match test {
             Test::Arg2Has(bits) => {
-                self.ops.push(load(Size::Double, R2, R6, context::ARG2));
+                self.field(R2, context::ARG2, Size::Double);
                 self.ops.push(branch(CompareOp::Set, R2, bits, off));
             }
             Test::Field { off: field, op, width, value } => {
-                self.ops.push(load(Size::Double, R2, R6, field));
+                self.field(R2, field, Size::Double);
                 self.ops.push(Op::Branch { op, width, dst: R2, src: value.into(), off });
             }
             Test::FileTypeIs(kind) => {

@@ -10,7 +10,7 @@ use crate::testing::build::{Double, alu, branch, exit, fs, load, mov, store};
 
 fn work(ops: &[Op]) -> (usize, usize) {
     assert_eq!(ops.len(), MAX_INSNS);
-    let (verdict, work) = counted(fs(ops), &NOBODY);
+    let (verdict, work) = counted(fs(ops), &NOBODY, 1);
     if let Err(problems) = verdict {
         panic!("{problems}");
     }
@@ -61,7 +61,7 @@ fn a_ladder_of_far_jumps() {
 fn the_worst_refused_rule() {
     let mut ops = vec![mov(R0, R9); MAX_INSNS / 2];
     ops.resize(MAX_INSNS, branch(CompareOp::Eq, R1, R10, 0));
-    let (verdict, work) = counted(fs(&ops), &NOBODY);
+    let (verdict, work) = counted(fs(&ops), &NOBODY, 1);
     assert!(verdict.is_err());
     assert!(work.steps <= MAX_INSNS && work.joins <= MAX_INSNS, "{work:?}");
 }

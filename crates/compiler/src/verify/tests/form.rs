@@ -36,8 +36,13 @@ fn sixty_four_bit_loads_are_whole_and_plain() {
     assert_eq!(problems.errno(), Errno::Inval);
     assert!(problems.to_string().contains("the second half of this 64-bit load is missing"), "{problems}");
     let map = Op::LoadImm { dst: R2, imm: Imm64::Pseudo { kind: 1, value: 3 } };
-    let fact = "the 64-bit load refers to an object of the kernel (kind 1), rules have none";
-    invalid(fs(&[map, mov(R0, 0), exit()]), 0, fact);
+    invalid(fs(&[map, mov(R0, 0), exit()]), 0, "the 64-bit load refers to map 3, the rule has 0");
+    for kind in 2..16 {
+        let load = Op::LoadImm { dst: R2, imm: Imm64::Pseudo { kind, value: 0 } };
+        let fact =
+            format!("the 64-bit load refers to an object of the kernel (kind {kind}), rules have only maps");
+        invalid(fs(&[load, mov(R0, 0), exit()]), 0, &fact);
+    }
 }
 
 #[test]

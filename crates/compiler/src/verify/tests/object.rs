@@ -37,10 +37,14 @@ fn the_subtype_is_there() {
 }
 
 #[test]
-fn the_abi_is_1() {
+fn the_abi_is_1_or_2() {
     accepted(with(Some(Subtype { abi: 1, ..VALID })));
-    for abi in [0, 2, u32::MAX] {
-        let fact = format!("the rule asks for ABI {abi}, ABI 1 to 1 exist");
+    accepted(with(Some(Subtype { abi: 2, ..VALID })));
+    let problems = verify(with(Some(Subtype { abi: 2, ..VALID })), &NOBODY).unwrap_err();
+    let fact = problems.problems()[0].fact.to_string();
+    assert_eq!(fact, "the rule asks for ABI 2, ABI 1 to 1 can be had", "no target knows more");
+    for abi in [0, 3, u32::MAX] {
+        let fact = format!("the rule asks for ABI {abi}, ABI 1 to 2 can be had");
         whole(with(Some(Subtype { abi, ..VALID })), Errno::Inval, &fact);
     }
 }
@@ -48,8 +52,13 @@ fn the_abi_is_1() {
 #[test]
 fn the_event_exists() {
     for event in Event::ALL {
-        let rule = verify(with(Some(Subtype { event: event as u32, ..VALID })), &NOBODY).unwrap();
-        assert_eq!(rule.event(), event);
+        let subtype = Subtype { abi: event.abi(), event: event as u32, ..VALID };
+        let rule = verify_newest(with(Some(subtype)), &NOBODY).unwrap();
+        assert_eq!((rule.event(), rule.abi()), (event, event.abi()));
+    }
+    for event in Event::HOOKS {
+        let fact = format!("event {} is of ABI 2, the rule asks for ABI 1", event.name());
+        whole(with(Some(Subtype { event: event as u32, ..VALID })), Errno::Inval, &fact);
     }
     for event in [0, 5, u32::MAX] {
         let fact = format!("event number {event} does not exist");

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What rules tied to a hook answer: always the same, or depending on what they look at.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::text::and;
+use crate::abi::hook::{self, Arg};
+use crate::abi::{Event, helper};
+use crate::object::Printable;
+use crate::op::{Callee, Imm64, Op, PSEUDO_MAP};
+use crate::rule::Rule;
+use crate::specialise::{Answer, Bits, Known, specialise};
+
+/// The answer of one rule at its hook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Hooked {
+    /// Its name.
+    pub rule: String,
+    /// The name of the hook's event.
+    pub event: &'static str,
+    /// Its answer.
+    #[serde(flatten)]
+    pub reply: HookReply,
+}
+
+/// What a rule answers at its hook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum HookReply {
+    /// Always.
+    Allowed,
+    /// Always.
+    Denied,
+    /// It may depend on these.
+    Depends {
+        /// On what the rule looks at, which is not to say that it matters.
+        on: Vec<HookFactor>,
+    },
+}
+
+/// What a rule tied to a hook can look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HookFactor {
+    /// The cookie.
+    Cookie,
+    /// A number among the arguments.
+    Argument(&'static str),
+    /// Whether there is a file.
+    File,
+    /// What the file has in common with handles.
+    Properties,
+    /// What the file is beneath, or what is beneath it.
+    Beneath,
+    /// Which cgroup the caller is in.
+    Cgroup,
+    /// The handles of this map.
+    Map(String),
+}
+
+pub(super) fn explained(rule: &Rule) -> Hooked {
+    let reply = match specialise(rule, &Known::new(rule.event(), Bits::ANY)).always() {
+        Some(Answer::Allow) => HookReply::Allowed,
+        Some(Answer::Deny) => HookReply::Denied,
+        None => HookReply::Depends { on: factors(rule) },
+    };
+    Hooked { rule: rule.name().to_owned(), event: rule.event().name(), reply }
+}
+
+fn factors(rule: &Rule) -> Vec<HookFactor> {
+    let mut factors = Vec::new();
+    for factor in rule.ops().iter().flatten().filter_map(|op| factor(rule, *op)) {
+        if !factors.contains(&factor) {
+            factors.push(factor);
+        }
+    }
+    // The file is loaded to be compared; then it is not a factor of its own.
+    if factors.iter().any(|factor| matches!(factor, HookFactor::Properties | HookFactor::Beneath)) {
+        factors.retain(|factor| *factor != HookFactor::File);
+    }
+    factors
+}
+
+/// Loads may also be of the stack; nothing is missed then.
+fn factor(rule: &Rule, op: Op) -> Option<HookFactor> {
+    match op {
+        Op::Load { off: hook::COOKIE, .. } => Some(HookFactor::Cookie),
+        Op::Load { off, .. } => argument(rule.event(), off),
+        Op::Call(Callee::Helper(helper::CMP_FS_PROP)) => Some(HookFactor::Properties),
+        Op::Call(Callee::Helper(helper::CMP_FS_BENEATH)) => Some(HookFactor::Beneath),
+        Op::Call(Callee::Helper(helper::CMP_CGROUP_BENEATH)) => Some(HookFactor::Cgroup),
+        Op::LoadImm { imm: Imm64::Pseudo { kind: PSEUDO_MAP, value }, .. } => {
+            let map = rule.maps().get(usize::try_from(value).ok()?)?;
+            Some(HookFactor::Map(map.definition().name.clone()))
+        }
+        _ => None,
+    }
+}
+
+fn argument(event: Event, off: i16) -> Option<HookFactor> {
+    match hook::args(event).get(hook::arg_at(off)?)? {
+        Arg::Number(name) => Some(HookFactor::Argument(name)),
+        Arg::File { nullable: true } => Some(HookFactor::File),
+        Arg::File { nullable: false } | Arg::Cred => None,
+    }
+}
+
+impl fmt::Display for Hooked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {}: ", self.event, Printable(&self.rule))?;
+        match &self.reply {
+            HookReply::Allowed => f.write_str("always allowed"),
+            HookReply::Denied => f.write_str("always denied"),
+            HookReply::Depends { on } => {
+                write!(f, "may depend on {}", and(on.iter().map(ToString::to_string)))
+            }
+        }
+    }
+}
+
+impl fmt::Display for HookFactor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            HookFactor::Cookie => f.write_str("the cookie"),
+            HookFactor::Argument(name) => f.write_str(name),
+            HookFactor::File => f.write_str("whether there is a file"),
+            HookFactor::Properties => f.write_str("what the file has in common with handles"),
+            HookFactor::Beneath => f.write_str("what the file is beneath"),
+            HookFactor::Cgroup => f.write_str("the caller's cgroup"),
+            HookFactor::Map(name) => write!(f, "the handles of {}", Printable(name)),
+        }
+    }
+}
