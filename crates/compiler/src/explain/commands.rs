@@ -28,17 +28,29 @@ pub(super) fn explained(domain: &Domain, operation: &Operation) -> Explained {
             // Without any other command left, there is nothing the overall reply would hide.
             let others = Commands { within: Bits::ANY32, except: &special };
             let others = reply(domain, operation, &others).unwrap_or(overall);
-            let commands = special.iter().enumerate().filter_map(|(index, bits)| {
+            let replies = special.iter().enumerate().filter_map(|(index, bits)| {
                 let narrower: Vec<Bits> =
                     special[..index].iter().copied().filter(|other| bits.includes(*other)).collect();
-                let reply = reply(domain, operation, &Commands { within: *bits, except: &narrower })?;
-                (reply != others).then(|| command(event, *bits, reply))
+                Some((*bits, reply(domain, operation, &Commands { within: *bits, except: &narrower })?))
             });
-            let commands = commands.collect();
-            explain(others, commands)
+            let commands = told(&replies.collect::<Vec<_>>(), &others);
+            explain(others, commands.into_iter().map(|(bits, reply)| command(event, bits, reply)).collect())
         }
         (overall, _) => explain(overall.unwrap_or(Reply::Denied), Vec::new()),
     }
+}
+
+/// The commands that have to be told: those that get another reply than the others, and those among them that do
+/// not.
+fn told(replies: &[(Bits, Reply)], others: &Reply) -> Vec<(Bits, Reply)> {
+    let mut told: Vec<(Bits, Reply)> = Vec::new();
+    for (bits, reply) in replies.iter().rev() {
+        if reply != others || told.iter().any(|(wider, _)| wider.includes(*bits)) {
+            told.push((*bits, reply.clone()));
+        }
+    }
+    told.reverse();
+    told
 }
 
 fn command(event: Event, bits: Bits, reply: Reply) -> Command {

@@ -6,7 +6,7 @@ use super::operations::{Arg2, Ask, Object, Operation};
 use super::*;
 use crate::abi::{Actions, Event, context, helper};
 use crate::evaluate::Input;
-use crate::evaluate::tests::{field, rule};
+use crate::evaluate::tests::{field, input, rule};
 use crate::file_type::{FileType, PERMISSION_BITS};
 use crate::hooks::{self, Instance};
 use crate::op::{AluOp, CompareOp, Op, Reg};
@@ -92,6 +92,27 @@ fn a_list_of_what_is_allowed_reads_as_one() {
 }
 
 #[test]
+fn a_command_that_is_no_exception_among_exceptions_is_told() {
+    // Allowed are those whose low half is 0, but for one of them.
+    let rule = command_rule(
+        Event::FsIoctl,
+        &[
+            branch(CompareOp::Eq, Reg::R2, 0x10000, 4),
+            alu(AluOp::And, Reg::R2, 0xffff),
+            branch(CompareOp::Ne, Reg::R2, 0, 2),
+        ],
+    );
+    let domain = Domain::prepended([rule.clone()]);
+    let explanation = explain(&[rule]);
+    let ioctl = explanation.operations.iter().find(|explained| explained.operation == "ioctl").unwrap();
+    for (command, reply) in [(0x10000, Reply::Denied), (0x20000, Reply::Allowed), (1, Reply::Denied)] {
+        assert_eq!(*reply_to(ioctl, command), reply, "{command:#x}");
+        let asked = Input { event: Event::FsIoctl, ..input(command.into(), Some(0o100_644)) };
+        assert_eq!(domain.decide(&asked).is_deny(), reply == Reply::Denied);
+    }
+}
+
+#[test]
 fn commands_under_a_mask_are_told_by_the_mask() {
     let rule = command_rule(
         Event::FsIoctl,
@@ -101,7 +122,10 @@ fn commands_under_a_mask_are_told_by_the_mask() {
             branch(CompareOp::Eq, Reg::R2, 0x5400, 2),
         ],
     );
-    assert_eq!(heading(&[rule], "ioctl"), "allowed, but denied for those with (command & 0xff00) == 0x5400:");
+    assert_eq!(
+        heading(&[rule], "ioctl"),
+        "allowed, but denied for those with (command & 0xff00) == 0x5400, allowed for TIOCGWINSZ:"
+    );
 }
 
 #[test]

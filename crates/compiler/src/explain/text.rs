@@ -119,12 +119,12 @@ fn heading(explained: &Explained) -> String {
         (Reply::Allowed, []) => "always allowed".into(),
         (Reply::Denied, []) => "always denied".into(),
         (reply, []) => reply.to_string(),
-        (reply, commands) => format!("{reply}, but {}", by_reply(commands)),
+        (reply, commands) => format!("{reply}, but {}", by_reply(reply, commands)),
     }
 }
 
-/// The commands, those with the same reply together.
-fn by_reply(commands: &[Command]) -> String {
+/// The commands, those with the same reply together; last those that are exceptions among exceptions.
+fn by_reply(overall: &Reply, commands: &[Command]) -> String {
     let mut replies: Vec<(&Reply, Vec<String>)> = Vec::new();
     for command in commands {
         match replies.iter_mut().find(|(reply, _)| *reply == &command.reply) {
@@ -132,6 +132,7 @@ fn by_reply(commands: &[Command]) -> String {
             None => replies.push((&command.reply, vec![command.to_string()])),
         }
     }
+    replies.sort_by_key(|(reply, _)| *reply == overall);
     let replies = replies.into_iter().map(|(reply, list)| format!("{reply} for {}", and(list)));
     replies.collect::<Vec<_>>().join(", ")
 }
