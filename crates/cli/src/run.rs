@@ -5,17 +5,18 @@
 
 mod kernel;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
 use landlock_compiler::denial::Log;
 use landlock_compiler::domain::Domain;
-use landlock_supervisor::{Ended, Error, Stacking};
+use landlock_supervisor::{Ended, Error, Stacking, is_offered};
 use rustix::io::Errno;
 
 use crate::{load, speak};
@@ -52,7 +53,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
     /// On the supervisor target, let sandboxes inside have any rules, not only those that deny nothing more
-    /// than these could: slow, because the supervisor is asked about everything.
+    /// than these could: slow, because the supervisor is asked about everything. Implied where the command
+    /// is landlock.
     #[arg(long)]
     stackable: bool,
     /// Say on standard error which target is in force, and with which rules; `--log -` does too.
@@ -85,6 +87,9 @@ impl Target {
     fn choose(asked: Asked, domain: &Domain, is_logged: bool, tell: bool) -> anyhow::Result<Target> {
         let kernel = || Prepared::new(domain, is_logged);
         match asked {
+            // What a supervisor does for the command, the kernel would not ask about.
+            Asked::Kernel if is_offered() => bail!("in a sandbox of the supervisor target there is no other"),
+            Asked::Auto if is_offered() => Ok(Target::Supervisor),
             Asked::Supervisor => Ok(Target::Supervisor),
             Asked::Kernel => Ok(Target::Kernel(Box::new(kernel().context(NOTHING)?))),
             Asked::Auto => match kernel() {
@@ -151,13 +156,24 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     if tell {
         speak::notice(&target.in_force(&domain));
     }
-    let stacking = if args.stackable { Stacking::Any } else { Stacking::Covered };
+    let stacking = if args.stackable || is_ourselves(program) { Stacking::Any } else { Stacking::Covered };
     let ended = target.run(domain, log, command, stacking)?;
     if let Ended::NotStarted(errno) = ended {
         let why = std::io::Error::from_raw_os_error(errno);
         speak::notice(&format!("cannot execute {}: {why}", program.display()));
     }
     Ok(code(&ended))
+}
+
+/// Whether a command is `landlock` again, which will want to prepend rules that nobody knows yet.
+fn is_ourselves(program: &OsStr) -> bool {
+    let file = |path: &Path| path.metadata().ok().map(|file| (file.dev(), file.ino()));
+    let in_path = || {
+        let folders = std::env::var_os("PATH")?;
+        std::env::split_paths(&folders).map(|folder| folder.join(program)).find(|path| path.is_file())
+    };
+    let path = if program.as_bytes().contains(&b'/') { Some(program.into()) } else { in_path() };
+    path.and_then(|path| file(&path)).is_some_and(|found| file(Path::new("/proc/self/exe")) == Some(found))
 }
 
 /// Opened before anything is confined: the command need not be able to.

@@ -130,10 +130,16 @@ fn a_sandbox_inside_a_sandbox_has_the_rules_of_both() {
         folder.landlock(["run", "--rule", outer, "--", LANDLOCK].iter().chain(&command))
     };
     nested("one.s", "harmless.s").exits(1).complains("Operation not permitted");
-    nested("harmless.s", "one.s").exits(125).complains("start the outer one with --stackable");
-    let inner = [LANDLOCK, "run", "--rule", "one.s", "--", "touch", "mark"];
-    let stackable = ["run", "--target", "supervisor", "--stackable", "--rule", "harmless.s", "--"];
+    nested("harmless.s", "one.s").exits(1).complains("Operation not permitted");
+    // Where the command is not landlock itself, it has to be said.
+    let inner = ["env", LANDLOCK, "run", "--rule", "one.s", "--", "touch", "mark"];
+    let outer = ["run", "--target", "supervisor", "--rule", "harmless.s", "--"];
+    let refused = folder.landlock(outer.iter().chain(&inner)).exits(125);
+    refused.complains("start the outer one with --stackable");
+    let stackable = ["run", "--stackable", "--target", "supervisor", "--rule", "harmless.s", "--"];
     folder.landlock(stackable.iter().chain(&inner)).exits(1).complains("Operation not permitted");
+    let other = ["env", LANDLOCK, "run", "--target", "kernel", "--rule", "one.s", "--", "touch", "mark"];
+    folder.landlock(stackable.iter().chain(&other)).exits(125).complains("there is no other");
     assert!(!folder.path("mark").exists());
     nested("harmless.s", "harmless.s").exits(0).quiet();
     assert!(folder.path("mark").exists());
