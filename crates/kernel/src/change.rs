@@ -29,8 +29,18 @@ pub(crate) const DOMAINS: &str = "domains";
 
 /// The kernel forgets threads a while after they end; so long is waited for that before the last engine leaves
 /// something behind.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PATIENCE: Duration = Duration::from_millis(200);
 const STEP: Duration = Duration::from_millis(2);
+
+/// What is left of a domain after an attempt to collect it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Left {
+    Nothing,
+    /// All, because somebody holds it.
+    Held,
+    /// All, because it counts a thread.
+    Counted,
+}
 
 /// The right to change what is published, as long as the lock on the folder of domains is kept.
 #[derive(Debug)]
@@ -118,53 +128,42 @@ impl Change<'_> {
     /// The same, the canary included, with some patience; says whether nothing is left.
     pub(crate) fn collect_all(&self) -> Result<bool> {
         let mut waited = Duration::ZERO;
-        loop {
-            self.collect_slots(true)?;
-            let empty = self.slots()?.is_empty();
-            if empty || waited >= PATIENCE {
-                self.detach()?;
-                return Ok(empty);
-            }
+        while self.collect_slots(true)? == Left::Counted && waited < PATIENCE {
             sleep(STEP);
             waited += STEP;
         }
+        self.detach()?;
+        Ok(self.slots()?.is_empty())
     }
 
-    fn collect_slots(&self, canary: bool) -> Result<()> {
-        let mut unmade = false;
-        for slot in self.slots()? {
-            unmade |= self.collect_slot(slot, canary)?;
+    fn collect_slots(&self, canary: bool) -> Result<Left> {
+        let slots = self.slots()?;
+        let left =
+            slots.iter().map(|slot| self.collect_slot(*slot, canary)).collect::<Result<Vec<Left>>>()?;
+        if left.contains(&Left::Nothing) {
+            self.forget_pairs()?;
         }
-        if unmade { self.forget_pairs() } else { Ok(()) }
+        Ok(left.into_iter().max().unwrap_or(Left::Nothing))
     }
 
-    fn collect_slot(&self, slot: u32, canary: bool) -> Result<bool> {
+    fn collect_slot(&self, slot: u32, canary: bool) -> Result<Left> {
         // Looked at first because it is cheap; what counts is the look after the tokens are deleted.
         if self.threads(slot)? != 0 {
-            return Ok(false);
+            return Ok(Left::Counted);
         }
         let name = slot.to_string();
         let folder = self.domains.folder(&name)?;
         if !canary && About::read(&folder)?.content.canary {
-            return Ok(false);
+            return Ok(Left::Held);
         }
-        let Some(_nobody_holds_it) = Lock::try_exclusive(folder)? else { return Ok(false) };
-        self.delete_tokens(slot)?;
+        let Some(_nobody_holds_it) = Lock::try_exclusive(folder)? else { return Ok(Left::Held) };
+        delete_tokens(&self.maps.tokens, |of| of == slot)?;
         if self.threads(slot)? != 0 {
-            return Ok(false);
+            return Ok(Left::Counted);
         }
         self.domains.rename(&name, self.domains, &format!("{UNPUBLISHED}{slot}"))?;
         self.unmake(slot)?;
-        Ok(true)
-    }
-
-    fn delete_tokens(&self, slot: u32) -> Result<()> {
-        for (token, value) in self.maps.tokens.elements(MAX_TOKENS)? {
-            if slot_of(&value) == slot {
-                self.maps.tokens.delete(&token)?;
-            }
-        }
-        Ok(())
+        Ok(Left::Nothing)
     }
 
     /// Removes all there is of a domain that is not published.
@@ -213,6 +212,16 @@ impl Change<'_> {
         }
         Ok(())
     }
+}
+
+/// Deletes the tokens for the domains of these slots.
+pub(crate) fn delete_tokens(tokens: &Map, of: impl Fn(u32) -> bool) -> Result<()> {
+    for (token, value) in tokens.elements(MAX_TOKENS)? {
+        if of(slot_of(&value)) {
+            tokens.delete(&token)?;
+        }
+    }
+    Ok(())
 }
 
 /// An element of an array of u64.

@@ -18,6 +18,15 @@ use crate::state::Maps;
 /// Most domains at a time, the one that stands for none included; a power of two.
 pub(crate) const SLOTS: u32 = 1 << 12;
 
+const BOUNDARY: &str = include_str!("programs/boundary.s");
+const DISPATCH: &str = include_str!("programs/dispatch.s");
+const GATE_TEXT: &str = include_str!("programs/gate.s");
+const INHERIT: &str = include_str!("programs/inherit.s");
+const RELEASE: &str = include_str!("programs/release.s");
+
+/// All programs that are the same for every domain.
+pub(crate) const TEXTS: [&str; 5] = [BOUNDARY, DISPATCH, GATE_TEXT, INHERIT, RELEASE];
+
 /// A number for a name in braces.
 type Filling = (&'static str, i64);
 
@@ -78,7 +87,7 @@ pub(crate) fn dispatch(
         ("hook", bit.cast_signed()),
         ("slots", SLOT_BITS),
     ];
-    target.load(hook, "dispatch", &assemble(include_str!("programs/dispatch.s"), &filling))
+    target.load(hook, "dispatch", &assemble(DISPATCH, &filling))
 }
 
 /// The gate.
@@ -106,7 +115,7 @@ fn gate(target: Target<'_>, Maps { threads, presence, tokens, counts, .. }: &Map
         Err(Error::Btf(error)) if error.is_missing() => "0".to_owned(),
         Err(error) => return Err(error),
     };
-    let text = include_str!("programs/gate.s").replace("{io_uring}", &io_uring);
+    let text = GATE_TEXT.replace("{io_uring}", &io_uring);
     target.load("task_prctl", "gate", &assemble(&text, &filling))
 }
 
@@ -120,7 +129,7 @@ fn inherit(target: Target<'_>, Maps { threads, presence, counts, .. }: &Maps) ->
         ("slots", SLOT_BITS),
         ("eagain", errno(Answer::Full)),
     ];
-    target.load("task_alloc", "inherit", &assemble(include_str!("programs/inherit.s"), &filling))
+    target.load("task_alloc", "inherit", &assemble(INHERIT, &filling))
 }
 
 /// What forgets threads that are gone.
@@ -133,7 +142,7 @@ fn release(target: Target<'_>, maps: &Maps, kind: ProgramKind, hook: &str) -> Re
         ("counts", fd(counts)),
         ("slots", SLOT_BITS),
     ];
-    let insns = assemble(include_str!("programs/release.s"), &filling);
+    let insns = assemble(RELEASE, &filling);
     target.load_as(kind, hook, "release", &insns)
 }
 
@@ -157,7 +166,7 @@ fn boundary(target: Target<'_>, maps: &Maps, which: Boundary) -> Result<Program>
     };
     let filling =
         [("threads", fd(threads)), ("lineage", fd(lineage)), ("tracer", tracer), ("tracee", tracee)];
-    target.load(hook, "boundary", &assemble(include_str!("programs/boundary.s"), &filling))
+    target.load(hook, "boundary", &assemble(BOUNDARY, &filling))
 }
 
 /// A program that is attached as long as the engine is.
@@ -306,13 +315,7 @@ mod tests {
         ];
         let errnos = ["entered", "eacces", "estale", "eagain", "ebusy"];
         let filling: Vec<Filling> = names.into_iter().chain(errnos).map(|name| (name, 1)).collect();
-        for text in [
-            include_str!("programs/dispatch.s"),
-            include_str!("programs/gate.s"),
-            include_str!("programs/inherit.s"),
-            include_str!("programs/release.s"),
-            include_str!("programs/boundary.s"),
-        ] {
+        for text in TEXTS {
             assert!(assemble(text, &filling).len() > 5);
         }
     }

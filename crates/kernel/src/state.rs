@@ -15,18 +15,18 @@ use std::path::Path;
 use landlock_bpf::link::Link;
 use landlock_bpf::map::{Map, MapFlags, MapKind, MapSpec};
 use landlock_bpf::pin::Folder;
+use landlock_compiler::hooks;
 use rustix::io::Errno;
 
 use crate::attached::HOOKS;
-use crate::change::{Change, DOMAINS};
+use crate::change::{Change, DOMAINS, delete_tokens};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::lock::Lock;
-use crate::programs::{Always, GATE, PRESENCE_SIZE, SLOTS};
+use crate::programs::{self, Always, GATE, PRESENCE_SIZE, SLOTS};
 
-/// What the maps and programs mean. Whoever changes that counts on: other formats are other engines, side by
-/// side.
-const FORMAT: &str = "2";
+/// Whoever changes what maps, [`crate::about`] or records of denials mean counts on.
+const FORMAT: u32 = 2;
 /// The folder with the lock of who reads the denials.
 pub(crate) const READER: &str = "reader";
 const FOLDERS: [&str; 3] = [DOMAINS, HOOKS, READER];
@@ -188,7 +188,18 @@ fn format_folder(path: &Path) -> Result<Folder> {
     if !ours {
         return Err(Error::Open { folder: folder.path().to_owned() });
     }
-    Ok(folder.folder(FORMAT)?)
+    Ok(folder.folder(&format_name())?)
+}
+
+/// The name of the format's folder: of all that must be the same for an engine to take up what another left. Others
+/// are other engines, side by side.
+fn format_name() -> String {
+    let programs = programs::TEXTS.iter().flat_map(|text| text.lines());
+    let insns = programs.map(|line| line.split(';').next().unwrap_or_default().trim());
+    let words = insns.chain(hooks::TABLE.iter().map(|hook| hook.name)).flat_map(str::bytes);
+    // FNV-1a.
+    let hash = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    format!("{FORMAT}-{:016x}", words.fold(0xcbf2_9ce4_8422_2325, hash))
 }
 
 /// What is pinned, if all of it is; what nobody needs any more is collected.
@@ -235,15 +246,31 @@ fn make(format: &Folder, kernel: &Kernel) -> Result<Maps> {
 }
 
 /// Removes what a killed process left half made or half taken down, or somebody damaged; not if a thread
-/// could be in a domain.
+/// is, or could still come to be, in a domain.
 fn wipe(format: &Folder, why: &Error) -> Result<()> {
-    let living = match Map::from_pin(format, "counts") {
-        Ok(counts) => counts.elements(SLOTS)?.iter().any(|(_, count)| count.iter().any(|&byte| byte != 0)),
-        Err(_) => false,
-    };
-    match living {
+    match is_in_use(format)? {
         true => Err(damaged(format, why.to_string())),
         false => remove_pins(format),
+    }
+}
+
+/// As in [`crate::change`]: without a hold nobody makes tokens, without tokens nobody enters, and then a count of 0
+/// stays 0.
+fn is_in_use(format: &Folder) -> Result<bool> {
+    let domains = format.folder(DOMAINS)?;
+    for name in domains.names()? {
+        if Lock::try_exclusive(domains.folder(&name)?)?.is_none() {
+            return Ok(true);
+        }
+    }
+    if let Ok(tokens) = Map::from_pin(format, "tokens") {
+        delete_tokens(&tokens, |_| true)?;
+    }
+    match Map::from_pin(format, "counts") {
+        Ok(counts) => {
+            Ok(counts.elements(SLOTS)?.iter().any(|(_, count)| count.iter().any(|&byte| byte != 0)))
+        }
+        Err(_) => Ok(false),
     }
 }
 

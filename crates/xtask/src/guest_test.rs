@@ -31,6 +31,10 @@ const COMMAND: &str = "--cargo-test=landlock-cli";
 /// The shipped rules are in this folder of the guest.
 const RULES: &str = "--env=RULES=/rules";
 
+/// Tests of the engine that run side by side, and those that do not because they count the kernel's objects.
+const ENGINE: &[&str] = &["engine", "--ignored", "--skip=unprivileged", "--skip=accomplice", "--skip=alone"];
+const ENGINE_ALONE: &[&str] = &["engine", "--ignored", "--nocapture", "--test-threads=1", "alone"];
+
 const RUNS: &[Run] = &[
     Run {
         guest: &[
@@ -106,7 +110,7 @@ const RUNS: &[Run] = &[
             "--smp=2",
             "--timeout=600",
         ],
-        tests: &["engine", "--ignored", "--skip=unprivileged"],
+        tests: ENGINE,
     },
     Run {
         guest: &[
@@ -117,11 +121,37 @@ const RUNS: &[Run] = &[
             "--smp=2",
             "--timeout=600",
         ],
-        tests: &["engine", "--ignored", "--skip=unprivileged"],
+        tests: ENGINE,
     },
     Run {
         guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--smp=2", "--timeout=600"],
-        tests: &["engine", "--ignored", "--skip=unprivileged"],
+        tests: ENGINE,
+    },
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            KERNEL_TARGET,
+            "--require=lsm=bpf",
+            "--append=preempt=full",
+            "--smp=2",
+            "--timeout=1200",
+        ],
+        tests: ENGINE_ALONE,
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            KERNEL_TARGET,
+            "--require=lsm=bpf",
+            "--append=preempt=full",
+            "--smp=2",
+            "--timeout=1200",
+        ],
+        tests: ENGINE_ALONE,
+    },
+    Run {
+        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--smp=2", "--timeout=1200"],
+        tests: ENGINE_ALONE,
     },
     Run {
         guest: &["--kernel=6.1", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
@@ -145,7 +175,7 @@ const RUNS: &[Run] = &[
             "--smp=2",
             "--timeout=600",
         ],
-        tests: &["engine", "--ignored", "--skip=unprivileged"],
+        tests: ENGINE,
     },
     Run {
         guest: &[
@@ -157,7 +187,7 @@ const RUNS: &[Run] = &[
             "--smp=2",
             "--timeout=600",
         ],
-        tests: &["engine", "--ignored", "--skip=unprivileged"],
+        tests: ENGINE,
     },
     Run {
         guest: &[

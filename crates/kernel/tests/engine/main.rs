@@ -4,11 +4,20 @@
 //! Each test has its own engine; what a domain denies concerns only the threads in it, so the tests can run
 //! side by side. Every denial has its twin in a thread that is in no domain.
 
+mod accomplice;
+mod alone;
+mod lifetime;
+mod limits;
+mod soak;
+
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 
+use landlock_bpf::btf::Btf;
+use landlock_bpf::map::{Map, Update};
+use landlock_bpf::pin::Folder;
 use landlock_compiler::abi::Event;
 use landlock_compiler::asm;
 use landlock_compiler::domain::Domain;
@@ -35,10 +44,18 @@ fn start(name: &str) -> Engine {
     Engine::open_in(&Path::new("/sys/fs/bpf").join(name)).unwrap()
 }
 
+/// The folder with what the engine pinned.
+fn format(name: &str) -> PathBuf {
+    let folder = Path::new("/sys/fs/bpf").join(name);
+    fs::read_dir(folder).unwrap().next().unwrap().unwrap().path()
+}
+
 const EXEC: u32 = 1;
 const WRITE: u32 = 2;
 const READ: u32 = 4;
+const NEW: u32 = 8;
 const GET: u32 = 16;
+const LOCK: u32 = 128;
 
 fn read_only() -> Domain {
     Domain::prepended([denies("read_only", WRITE)])
@@ -61,6 +78,20 @@ fn threads_in(engine: &Engine, domain: &Loaded) -> u64 {
 
 fn refused<T>(result: &io::Result<T>) -> bool {
     result.as_ref().is_err_and(|error| error.raw_os_error() == Some(Errno::PERM.raw_os_error()))
+}
+
+/// Gives back a lock that nobody has: allowed but for rules against locks.
+fn unlock() -> io::Result<()> {
+    Ok(rustix::fs::flock(File::open("/dev/null")?, rustix::fs::FlockOperation::Unlock)?)
+}
+
+/// Waits: the kernel frees threads and what they used a while after their end.
+fn becomes(mut what: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !what() {
+        assert!(start.elapsed().as_secs() < 60, "it does not come to that");
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
 }
 
 fn write_to(path: &Path) -> io::Result<File> {
@@ -198,10 +229,7 @@ fn threads_that_are_gone_are_forgotten() {
         assert_eq!(count(), 1);
         assert_eq!(count(), 2);
     });
-    // The kernel frees tasks a while after they end.
-    while threads_in(&engine, &domain) != 0 {
-        thread::sleep(std::time::Duration::from_millis(20));
-    }
+    becomes(|| threads_in(&engine, &domain) == 0);
 }
 
 #[test]
