@@ -66,6 +66,42 @@ impl Content {
     pub(crate) fn of(domain: &Domain, ancestors: Vec<Place>, canary: bool) -> Content {
         Content { ancestors, rules: domain.rules().iter().map(RuleContent::of).collect(), canary }
     }
+
+    /// Of equal content equal, so that few have to be compared; otherwise without meaning.
+    pub(crate) fn hash(&self) -> u64 {
+        fnv(serde_json::to_vec(self).expect("plain data"))
+    }
+}
+
+/// What is needed most, so that it is the name of the folder of a published domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Published {
+    pub(crate) place: Place,
+    /// A bit for each hook it has programs for.
+    pub(crate) mask: u64,
+    /// Of its content; others may have the same.
+    pub(crate) content: u64,
+}
+
+impl Published {
+    pub(crate) fn name(self) -> String {
+        let Published { place: Place { number, slot }, mask, content } = self;
+        format!("{slot}-{number}-{mask:x}-{content:x}")
+    }
+
+    /// From the name; none if it is of something else.
+    pub(crate) fn parse(name: &str) -> Option<Published> {
+        let mut parts = name.split('-');
+        let (slot, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+        let [mask, content] = [parts.next()?, parts.next()?].map(|part| u64::from_str_radix(part, 16).ok());
+        let place = Place { number, slot };
+        parts.next().is_none().then_some(Published { place, mask: mask?, content: content? })
+    }
+
+    /// Hooks it has programs for.
+    pub(crate) fn hooks(self) -> impl Iterator<Item = &'static str> {
+        hooks_of(self.mask)
+    }
 }
 
 /// All of it.
@@ -82,9 +118,9 @@ pub(crate) struct About {
 }
 
 impl About {
-    /// Hooks it has programs for.
-    pub(crate) fn hooks(&self) -> impl Iterator<Item = &'static str> {
-        hooks_of(self.mask)
+    /// What the name of its folder says.
+    pub(crate) fn published(&self) -> Published {
+        Published { place: self.place, mask: self.mask, content: self.content.hash() }
     }
 
     pub(crate) fn lacking(&self) -> Vec<&'static str> {
@@ -130,4 +166,26 @@ impl About {
 pub(crate) fn hooks_of(mask: u64) -> impl Iterator<Item = &'static str> {
     let rows = hooks::TABLE.iter().enumerate();
     rows.filter(move |(index, _)| mask & 1 << index != 0).map(|(_, hook)| hook.name)
+}
+
+/// FNV-1a: a number for bytes, the same everywhere.
+pub(crate) fn fnv(bytes: impl IntoIterator<Item = u8>) -> u64 {
+    let step = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+    bytes.into_iter().fold(0xcbf2_9ce4_8422_2325, step)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_folder_says_what_it_was_made_of() {
+        let place = Place { number: 1 << 50, slot: 4095 };
+        let published = Published { place, mask: 1 << 63, content: 0xab };
+        assert_eq!(published.name(), "4095-1125899906842624-8000000000000000-ab");
+        assert_eq!(Published::parse(&published.name()), Some(published));
+        for name in ["", "unpublished-7", "7", "7-1-0", "7-1-0-0-0", "7-1-g-0", "-1-0-0"] {
+            assert_eq!(Published::parse(name), None, "{name}");
+        }
+    }
 }

@@ -2,7 +2,7 @@
 //! Changes of what is published: one process at a time, each step such that a process killed after it leaves
 //! something the next one understands.
 //!
-//! * `domains/<slot>` is a published domain: its programs are in the arrays of the attached hooks of its mask.
+//! * `domains/<slot>-<number>-<mask>-<hash>` is a published domain: its programs are in the arrays of the attached hooks of its mask.
 //! * `domains/unpublished-<slot>` is one being made or unmade; who has the lock and finds one that is not its
 //!   own unmakes it.
 //! * A thread is in a domain only while it is published: tokens are made by who holds the domain's folder
@@ -18,7 +18,7 @@ use std::time::Duration;
 use landlock_bpf::map::{Map, Update};
 use landlock_bpf::pin::Folder;
 
-use crate::about::{About, Content, Place};
+use crate::about::{About, Content, Place, Published};
 use crate::attached::{Attached, UNPUBLISHED};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
@@ -68,33 +68,35 @@ impl Change<'_> {
         self.hooks.sweep()
     }
 
-    /// The slots of what is published.
-    fn slots(&self) -> Result<Vec<u32>> {
+    /// What is published.
+    fn published(&self) -> Result<Vec<Published>> {
         let names = self.domains.names()?;
-        let mut slots: Vec<u32> = names.iter().filter_map(|name| name.parse().ok()).collect();
-        slots.sort_unstable();
-        Ok(slots)
+        let mut published: Vec<_> = names.iter().filter_map(|name| Published::parse(name)).collect();
+        published.sort_unstable_by_key(|published| published.place.slot);
+        Ok(published)
     }
 
-    /// What is published.
-    pub(crate) fn published(&self) -> Result<Vec<About>> {
-        let about = |slot: u32| About::read(&self.domains.folder(&slot.to_string())?);
-        self.slots()?.into_iter().map(about).collect()
+    /// All about what is published.
+    pub(crate) fn abouts(&self) -> Result<Vec<About>> {
+        self.published()?.into_iter().map(|published| About::read(&self.folder(published)?)).collect()
     }
 
     /// The published domain with this content that is anybody's, and a hold on it.
     pub(crate) fn find(&self, content: &Content) -> Result<Option<(About, Lock)>> {
-        let Some(about) = self.published()?.into_iter().find(|about| !about.own && about.content == *content)
-        else {
-            return Ok(None);
-        };
-        let hold = Lock::shared(self.domains.folder(&about.place.slot.to_string())?)?;
-        Ok(Some((about, hold)))
+        let hash = content.hash();
+        for published in self.published()?.into_iter().filter(|published| published.content == hash) {
+            let folder = self.folder(published)?;
+            let about = About::read(&folder)?;
+            if !about.own && about.content == *content {
+                return Ok(Some((about, Lock::shared(folder)?)));
+            }
+        }
+        Ok(None)
     }
 
     /// A place for a new domain, and the folder for its pins, held.
     pub(crate) fn reserve(&self) -> Result<(Place, Lock)> {
-        let taken = self.slots()?;
+        let taken: Vec<u32> = self.published()?.iter().map(|published| published.place.slot).collect();
         let mut slots = (1..SLOTS).filter(|slot| taken.binary_search(slot).is_err());
         let slot = loop {
             let slot = slots.next().ok_or(Error::Full { what: "domains", limit: MAX_DOMAINS })?;
@@ -109,8 +111,13 @@ impl Change<'_> {
     }
 
     /// Publishes a domain, complete in the folder that was reserved.
-    pub(crate) fn publish(&self, slot: u32) -> Result<()> {
-        Ok(self.domains.rename(&format!("{UNPUBLISHED}{slot}"), self.domains, &slot.to_string())?)
+    pub(crate) fn publish(&self, about: &About) -> Result<()> {
+        let unpublished = format!("{UNPUBLISHED}{}", about.place.slot);
+        Ok(self.domains.rename(&unpublished, self.domains, &about.published().name())?)
+    }
+
+    fn folder(&self, published: Published) -> Result<Folder> {
+        Ok(self.domains.folder(&published.name())?)
     }
 
     /// How many threads are in the domain of a slot.
@@ -121,38 +128,37 @@ impl Change<'_> {
     /// Unmakes the domains that nobody holds and no thread is in, but for the canary, and detaches the hooks that
     /// no other needs.
     pub(crate) fn collect(&self) -> Result<()> {
-        self.collect_slots(false)?;
+        self.collect_each(false)?;
         self.detach()
     }
 
     /// The same, the canary included, with some patience; says whether nothing is left.
     pub(crate) fn collect_all(&self) -> Result<bool> {
         let mut waited = Duration::ZERO;
-        while self.collect_slots(true)? == Left::Counted && waited < PATIENCE {
+        while self.collect_each(true)? == Left::Counted && waited < PATIENCE {
             sleep(STEP);
             waited += STEP;
         }
         self.detach()?;
-        Ok(self.slots()?.is_empty())
+        Ok(self.published()?.is_empty())
     }
 
-    fn collect_slots(&self, canary: bool) -> Result<Left> {
-        let slots = self.slots()?;
-        let left =
-            slots.iter().map(|slot| self.collect_slot(*slot, canary)).collect::<Result<Vec<Left>>>()?;
+    fn collect_each(&self, canary: bool) -> Result<Left> {
+        let published = self.published()?.into_iter();
+        let left = published.map(|one| self.collect_one(one, canary)).collect::<Result<Vec<Left>>>()?;
         if left.contains(&Left::Nothing) {
             self.forget_pairs()?;
         }
         Ok(left.into_iter().max().unwrap_or(Left::Nothing))
     }
 
-    fn collect_slot(&self, slot: u32, canary: bool) -> Result<Left> {
+    fn collect_one(&self, published: Published, canary: bool) -> Result<Left> {
+        let slot = published.place.slot;
         // Looked at first because it is cheap; what counts is the look after the tokens are deleted.
         if self.threads(slot)? != 0 {
             return Ok(Left::Counted);
         }
-        let name = slot.to_string();
-        let folder = self.domains.folder(&name)?;
+        let folder = self.folder(published)?;
         if !canary && About::read(&folder)?.content.canary {
             return Ok(Left::Held);
         }
@@ -161,7 +167,7 @@ impl Change<'_> {
         if self.threads(slot)? != 0 {
             return Ok(Left::Counted);
         }
-        self.domains.rename(&name, self.domains, &format!("{UNPUBLISHED}{slot}"))?;
+        self.domains.rename(&published.name(), self.domains, &format!("{UNPUBLISHED}{slot}"))?;
         self.unmake(slot)?;
         Ok(Left::Nothing)
     }
@@ -178,7 +184,7 @@ impl Change<'_> {
 
     /// Deletes the pairs with a domain that is not published.
     fn forget_pairs(&self) -> Result<()> {
-        let words: Vec<u64> = self.published()?.iter().map(|about| about.place.word()).collect();
+        let words: Vec<u64> = self.published()?.iter().map(|published| published.place.word()).collect();
         for (pair, _) in self.maps.lineage.elements(4096)? {
             let (tracer, tracee) = pair.split_at(8);
             if ![tracer, tracee].iter().all(|word| words.contains(&word_of(word))) {
@@ -190,7 +196,7 @@ impl Change<'_> {
 
     /// Detaches the hooks for which no published domain has programs.
     fn detach(&self) -> Result<()> {
-        let needed: Vec<_> = self.published()?.iter().flat_map(About::hooks).collect();
+        let needed: Vec<_> = self.published()?.into_iter().flat_map(Published::hooks).collect();
         self.hooks
             .names()?
             .into_iter()
@@ -201,11 +207,13 @@ impl Change<'_> {
     /// Fails if a published domain lacks a hook it needs: somebody removed the pin.
     pub(crate) fn check(&self) -> Result<()> {
         let attached = self.hooks.names()?;
-        for about in self.published()? {
-            for hook in about.hooks() {
+        for published in self.published()? {
+            for hook in published.hooks() {
                 if !attached.contains(&hook) || !self.hooks.is_whole(hook)? {
-                    let why =
-                        format!("hook {hook}, which domain {} needs, is not attached", about.place.number);
+                    let why = format!(
+                        "hook {hook}, which domain {} needs, is not attached",
+                        published.place.number
+                    );
                     return Err(damaged(self.domains, why));
                 }
             }

@@ -144,7 +144,7 @@ impl Engine {
     /// them yet.
     pub fn domains(&self) -> Result<Vec<Living>> {
         self.state.change(|change| {
-            let listed = change.published()?.into_iter().filter(|about| !about.content.canary);
+            let listed = change.abouts()?.into_iter().filter(|about| !about.content.canary);
             listed.map(|about| Ok(Living::new(&about, change.threads(about.place.slot)?))).collect()
         })
     }

@@ -63,7 +63,7 @@ impl Wanted<'_> {
             self.load_hook(hook, change, [denials, lost], &mut about)?;
         }
         about.write(hold.folder())?;
-        change.publish(place.slot)?;
+        change.publish(&about)?;
         Ok((about, hold))
     }
 

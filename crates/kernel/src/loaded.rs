@@ -124,7 +124,7 @@ impl Living {
             number: about.place.number,
             rules: about.content.rules.iter().map(|rule| rule.name.clone()).collect(),
             threads,
-            hooks: about.hooks().collect(),
+            hooks: hooks_of(about.mask).collect(),
             lacking: about.lacking(),
             parent: about.content.ancestors.last().map(|parent| parent.number),
             own_denials: about.own,

@@ -5,7 +5,7 @@
 //!
 //! * the maps of [`Maps`] and the links of [`Always`]; the gate is attached and pinned last and
 //!   unpinned first, so that without it nobody is in a domain and nothing else counts;
-//! * `hooks/<hook>`, see [`crate::attached`]; `domains/<slot>`, see [`crate::change`];
+//! * `hooks/<hook>`, see [`crate::attached`]; `domains/<domain>`, see [`crate::change`];
 //! * `reader`, whose lock is that of the one who reads the denials.
 //!
 //! The folders themselves stay, so that a lock on one is a lock for everybody.
@@ -18,6 +18,7 @@ use landlock_bpf::pin::Folder;
 use landlock_compiler::hooks;
 use rustix::io::Errno;
 
+use crate::about::fnv;
 use crate::attached::HOOKS;
 use crate::change::{Change, DOMAINS, delete_tokens};
 use crate::error::{Error, Result};
@@ -197,9 +198,7 @@ fn format_name() -> String {
     let programs = programs::TEXTS.iter().flat_map(|text| text.lines());
     let insns = programs.map(|line| line.split(';').next().unwrap_or_default().trim());
     let words = insns.chain(hooks::TABLE.iter().map(|hook| hook.name)).flat_map(str::bytes);
-    // FNV-1a.
-    let hash = |hash: u64, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
-    format!("{FORMAT}-{:016x}", words.fold(0xcbf2_9ce4_8422_2325, hash))
+    format!("{FORMAT}-{:016x}", fnv(words))
 }
 
 /// What is pinned, if all of it is; what nobody needs any more is collected.

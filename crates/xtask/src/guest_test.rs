@@ -150,7 +150,7 @@ const RUNS: &[Run] = &[
         tests: ENGINE_ALONE,
     },
     Run {
-        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--smp=2", "--timeout=1200"],
+        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--smp=2", "--timeout=2400"],
         tests: ENGINE_ALONE,
     },
     Run {

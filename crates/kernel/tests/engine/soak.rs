@@ -30,7 +30,7 @@ pub fn work(name: &str) {
     let stop = thread::spawn(listen);
     while !stop.is_finished() {
         one_domain(&mut engine, &mut random);
-        if random.below(20) == 0 {
+        if random.below(50) == 0 {
             drop(engine);
             engine = start(name);
         }
@@ -77,19 +77,27 @@ fn alone_nothing_is_left_of_thousands_of_domains_and_killed_processes() {
     };
     let mut workers: Vec<Accomplice> = (0..PROCESSES).map(|_| begin(&mut random)).collect();
     let mut engine = start(name);
-    let (mut domains, mut killed) = (0, 0);
+    let (mut domains, mut killed, mut next) = (0, 0, 50);
     let started = Instant::now();
     while domains < AT_LEAST {
-        thread::sleep(Duration::from_millis(200 + random.below(2000)));
-        let victim = usize::try_from(random.below(PROCESSES)).unwrap();
-        let ended = workers[victim].process.try_wait().unwrap();
-        assert_eq!(ended, None, "a process that nobody killed ended");
-        workers[victim] = begin(&mut random);
-        killed += 1;
+        thread::sleep(Duration::from_millis(random.below(200)));
+        if domains >= next {
+            let victim = usize::try_from(random.below(PROCESSES)).unwrap();
+            assert_eq!(
+                workers[victim].process.try_wait().unwrap(),
+                None,
+                "a process that nobody killed ended"
+            );
+            workers[victim] = begin(&mut random);
+            killed += 1;
+            println!("{} s: {domains} domains, {killed} processes killed", started.elapsed().as_secs());
+            next = domains + 20 + random.below(100);
+        }
         let own = engine.load(&Domain::prepended([denies("own", LOCK)]), Denials::Own).unwrap();
         domains = own.number();
         within(&engine, &own, || assert!(refused(&unlock())));
     }
+    assert!(killed >= 15, "{killed}");
     println!("{domains} domains, {killed} processes killed, {} s", started.elapsed().as_secs());
     for mut worker in workers {
         worker.say("stop");
