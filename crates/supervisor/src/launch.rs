@@ -111,10 +111,7 @@ pub fn run(domain: Domain, log: Log, command: Command) -> Result<Ended, Error> {
 
 /// [`run`], with a choice of the rules that sandboxes inside may have. An inner one has no choice any more.
 pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacking) -> Result<Ended, Error> {
-    if domain.abi() > 1 {
-        let why = "rules and filters of ABI 2 cannot be enforced in this version";
-        return Err(Error::Supervisor(why.to_owned()));
-    }
+    enforceable(&domain)?;
     if stack::is_offered() {
         return nested::run(&domain, &log, command);
     }
@@ -133,6 +130,15 @@ pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacki
             ended
         }
     }
+}
+
+/// Nothing may look enforced that is not.
+fn enforceable(domain: &Domain) -> Result<(), Error> {
+    if domain.abi() > 1 {
+        let why = "rules and filters of ABI 2 cannot be enforced in this version";
+        return Err(Error::Supervisor(why.to_owned()));
+    }
+    Ok(())
 }
 
 /// The waiter: reports in, signals out.
