@@ -13,7 +13,8 @@ mod signals;
 #[allow(dead_code, reason = "shared with other tests")]
 mod support;
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use support::{Folder, Ran};
 
@@ -38,8 +39,32 @@ fn folder_with_harmless_rule() -> Folder {
     folder
 }
 
+/// To start the engine and take it down takes longer than most of what is tested: a confined process keeps it
+/// up to the end of the guest.
+fn keep_engine() {
+    static KEPT: std::sync::OnceLock<std::process::Child> = std::sync::OnceLock::new();
+    KEPT.get_or_init(|| {
+        let folder = folder_with_harmless_rule();
+        let mut run = Command::new("landlock");
+        run.args([
+            "run",
+            "--target",
+            "kernel",
+            "--rule",
+            "harmless.s",
+            "sh",
+            "-c",
+            "echo; exec sleep 100000",
+        ]);
+        let mut kept = run.current_dir(folder.path(".")).stdout(Stdio::piped()).spawn().unwrap();
+        BufReader::new(kept.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+        kept
+    });
+}
+
 /// The command in the guest's path.
 fn landlock(arguments: &[&str]) -> Command {
+    keep_engine();
     let mut command = Command::new("landlock");
     command.args(arguments);
     command
