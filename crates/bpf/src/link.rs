@@ -35,7 +35,17 @@ impl Link {
     /// Attaches a program to what it was loaded for, which is of this kind (else EINVAL): from here on it
     /// runs.
     pub fn attach(program: &Program, kind: ProgramKind) -> Result<Link> {
-        match sys::link_create(program.as_fd(), kind.attach_type()) {
+        Link::create(program, sys::link_create(program.as_fd(), kind.attach_type()))
+    }
+
+    /// Attaches a program of kind [`ProgramKind::Sysctl`] to a control group, a directory of its file system, and all
+    /// below it.
+    pub fn attach_to_group(program: &Program, kind: ProgramKind, group: impl AsFd) -> Result<Link> {
+        Link::create(program, sys::link_create_at(program.as_fd(), kind.attach_type(), group.as_fd()))
+    }
+
+    fn create(program: &Program, created: std::result::Result<OwnedFd, Errno>) -> Result<Link> {
+        match created {
             Ok(fd) => Ok(Link { fd }),
             Err(errno) => {
                 let object = match program.info() {

@@ -83,6 +83,7 @@ pub fn can_load(kind: ProgramKind, btf: &Btf) -> Answer {
         ProgramKind::ModifyReturn => "security_file_open",
         ProgramKind::Entry | ProgramKind::Exit => "security_task_free",
         ProgramKind::Iterator => "bpf_iter_task",
+        ProgramKind::Sysctl => return can_load_at(kind, TypeId(0)),
     };
     let attach_to = match btf.function(function) {
         Ok(function) => function.id,

@@ -34,11 +34,16 @@ pub enum ProgramKind {
     Exit,
     /// Runs over all objects of a sort when asked to, `BPF_TRACE_ITER`; attaches to `bpf_iter_<sort>`.
     Iterator,
+    /// Runs at every use of a file of `/proc/sys` by threads in a control group, `BPF_CGROUP_SYSCTL`; attaches to
+    /// no function (type 0) but to the group.
+    Sysctl,
 }
 
 impl ProgramKind {
+    const BPF_PROG_TYPE_CGROUP_SYSCTL: u32 = 23;
     const BPF_PROG_TYPE_TRACING: u32 = 26;
     const BPF_PROG_TYPE_LSM: u32 = 29;
+    const BPF_CGROUP_SYSCTL: u32 = 18;
     const BPF_TRACE_FENTRY: u32 = 24;
     const BPF_TRACE_FEXIT: u32 = 25;
     const BPF_MODIFY_RETURN: u32 = 26;
@@ -51,6 +56,7 @@ impl ProgramKind {
             ProgramKind::ModifyReturn | ProgramKind::Entry | ProgramKind::Exit | ProgramKind::Iterator => {
                 Self::BPF_PROG_TYPE_TRACING
             }
+            ProgramKind::Sysctl => Self::BPF_PROG_TYPE_CGROUP_SYSCTL,
         }
     }
 
@@ -61,6 +67,7 @@ impl ProgramKind {
             ProgramKind::Entry => Self::BPF_TRACE_FENTRY,
             ProgramKind::Exit => Self::BPF_TRACE_FEXIT,
             ProgramKind::Iterator => Self::BPF_TRACE_ITER,
+            ProgramKind::Sysctl => Self::BPF_CGROUP_SYSCTL,
         }
     }
 }

@@ -285,6 +285,14 @@ pub fn link_create(program: BorrowedFd<'_>, attach_type: u32) -> Answer<OwnedFd>
     unsafe { bpf_fd(Command::LinkCreate, &mut attributes) }
 }
 
+/// BPF_LINK_CREATE, at something that a descriptor stands for.
+pub fn link_create_at(program: BorrowedFd<'_>, attach_type: u32, target: BorrowedFd<'_>) -> Answer<OwnedFd> {
+    let (prog_fd, target_fd) = (number(program), number(target));
+    let mut attributes = LinkCreate { prog_fd, target_fd, attach_type, ..LinkCreate::default() };
+    // SAFETY: the attributes hold no address; the answer is a descriptor.
+    unsafe { bpf_fd(Command::LinkCreate, &mut attributes) }
+}
+
 /// BPF_ITER_CREATE.
 pub fn iter_create(link: BorrowedFd<'_>) -> Answer<OwnedFd> {
     // SAFETY: the attributes hold no address; the answer is a descriptor.
@@ -387,7 +395,9 @@ mod tests {
             assert_eq!(attach("BPF_TRACE_FENTRY"), ProgramKind::Entry.attach_type());
             assert_eq!(attach("BPF_TRACE_FEXIT"), ProgramKind::Exit.attach_type());
             assert_eq!(attach("BPF_TRACE_ITER"), ProgramKind::Iterator.attach_type());
+            assert_eq!(attach("BPF_CGROUP_SYSCTL"), ProgramKind::Sysctl.attach_type());
             let program = |name: &str| value("bpf_prog_type", name);
+            assert_eq!(program("BPF_PROG_TYPE_CGROUP_SYSCTL"), ProgramKind::Sysctl.program_type());
             assert_eq!(program("BPF_PROG_TYPE_LSM"), ProgramKind::Lsm.program_type());
             assert_eq!(program("BPF_PROG_TYPE_TRACING"), ProgramKind::ModifyReturn.program_type());
         }

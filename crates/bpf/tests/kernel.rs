@@ -85,6 +85,7 @@ fn load(kind: ProgramKind, insns: &[Insn]) -> Result<Program, Error> {
         ProgramKind::ModifyReturn => "security_file_open",
         ProgramKind::Entry | ProgramKind::Exit => "security_task_free",
         ProgramKind::Iterator => "bpf_iter_task",
+        ProgramKind::Sysctl => unreachable!("is for no function"),
     };
     let attach_to = btf().function(function).unwrap().id;
     Program::load(&ProgramSpec { name: "test", kind, attach_to, insns, license: c"Dual MIT/GPL" })

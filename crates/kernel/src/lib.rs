@@ -4,6 +4,7 @@
 //! ```text
 //! hook ──► dispatch.s ──► threads: in a domain? ──tail call──► the domain's program (compiler's emitter)
 //! fork ──► inherit.s      exit ──► release.s      prctl ──► gate.s      ptrace ──► boundary.s
+//! bpf ──► objects.s       bpf file system ──► pins.s, unmount.s     /proc/sys ──► sysctl.s
 //! ```
 #![forbid(unsafe_code)]
 
@@ -15,6 +16,7 @@ mod canary;
 mod change;
 mod engine;
 mod error;
+mod guard;
 mod kernel;
 pub mod layout;
 mod load;

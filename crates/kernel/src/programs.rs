@@ -13,6 +13,7 @@ use landlock_compiler::insn::Insn;
 
 use crate::attachment::{self, Attachment};
 use crate::error::{Error, Result};
+use crate::guard;
 use crate::state::Maps;
 
 /// Most domains at a time, the one that stands for none included; a power of two.
@@ -25,7 +26,17 @@ const INHERIT: &str = include_str!("programs/inherit.s");
 const RELEASE: &str = include_str!("programs/release.s");
 
 /// All programs that are the same for every domain.
-pub(crate) const TEXTS: [&str; 5] = [BOUNDARY, DISPATCH, GATE_TEXT, INHERIT, RELEASE];
+pub(crate) const TEXTS: [&str; 9] = [
+    BOUNDARY,
+    DISPATCH,
+    GATE_TEXT,
+    INHERIT,
+    RELEASE,
+    guard::OBJECTS,
+    guard::PINS,
+    guard::SYSCTL,
+    guard::UNMOUNT,
+];
 
 /// A number for a name in braces.
 type Filling = (&'static str, i64);
@@ -221,6 +232,14 @@ impl Always {
             Always { name: "traceme", kind, load: traceme },
         ];
         all.extend(release);
+        all.extend([
+            Always { name: "objects", kind, load: guard::objects },
+            Always { name: "sysctl", kind: ProgramKind::Sysctl, load: guard::sysctl },
+            Always { name: "unlink", kind, load: guard::unlink },
+            Always { name: "rmdir", kind, load: guard::rmdir },
+            Always { name: "rename", kind, load: guard::rename },
+            Always { name: "unmount", kind, load: guard::unmount },
+        ]);
         all.push(Always { name: "inherit", kind, load: inherit });
         all.push(Always { name: GATE, kind, load: gate });
         all
@@ -228,7 +247,11 @@ impl Always {
 
     /// Loads and attaches it.
     pub(crate) fn attach(self, target: Target<'_>, maps: &Maps) -> Result<Link> {
-        Ok(Link::attach(&(self.load)(target, maps)?, self.kind)?)
+        let program = (self.load)(target, maps)?;
+        match self.kind {
+            ProgramKind::Sysctl => Ok(Link::attach_to_group(&program, self.kind, guard::control_groups()?)?),
+            kind => Ok(Link::attach(&program, kind)?),
+        }
     }
 }
 
@@ -270,18 +293,18 @@ fn errno(answer: Answer) -> i64 {
     answer.errno().raw_os_error().into()
 }
 
-fn fd(map: &Map) -> i64 {
+pub(crate) fn fd(map: &Map) -> i64 {
     map.as_fd().as_raw_fd().into()
 }
 
-fn offset(btf: &Btf, aggregate: &str, member: &str) -> Result<i64> {
+pub(crate) fn offset(btf: &Btf, aggregate: &str, member: &str) -> Result<i64> {
     match btf.member(aggregate, member)?.place {
         Place::Bytes { offset, size: 8 } => Ok(offset.into()),
         _ => Err(Error::Member { aggregate: aggregate.to_owned(), member: member.to_owned() }),
     }
 }
 
-fn assemble(text: &str, filling: &[Filling]) -> Vec<Insn> {
+pub(crate) fn assemble(text: &str, filling: &[Filling]) -> Vec<Insn> {
     let fill =
         |text: String, (name, value): &Filling| text.replace(&format!("{{{name}}}"), &value.to_string());
     let text = filling.iter().fold(text.to_owned(), fill);
@@ -306,6 +329,11 @@ mod tests {
             "atomic_flags",
             "cred",
             "cap_effective",
+            "i_sb",
+            "mnt_sb",
+            "s_magic",
+            "bpf_fs",
+            "kernel",
             "counts",
             "slots",
             "io_uring",

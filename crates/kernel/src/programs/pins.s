@@ -1,0 +1,24 @@
+; inode_unlink, inode_rmdir, inode_rename: a thread in a domain changes nothing in a bpf file system, where
+; pins keep programs attached.
+.rule pins
+    r6 = *(u64 *)(r1 + 0)               ; the directory
+    call 158                            ; bpf_get_current_task_btf
+    *(u64 *)(r10 - 8) = r0
+    .insn 0x18, 1, 1, 0, {threads}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -8
+    call 1                              ; bpf_map_lookup_elem
+    if r0 == 0 goto allow
+    r1 = *(u64 *)(r0 + 0)
+    if r1 == 0 goto allow
+    r1 = *(u64 *)(r6 + {i_sb})
+    r1 = *(u64 *)(r1 + {s_magic})
+    r2 = {bpf_fs} ll
+    if r1 == r2 goto deny
+allow:
+    r0 = 0
+    exit
+deny:
+    r0 = -1
+    exit
