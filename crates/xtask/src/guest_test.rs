@@ -28,6 +28,9 @@ const WITHOUT_BPF_TESTS: &str =
     "verdict --ignored --nocapture && attachment --ignored asked_alike without_bpf";
 /// The built `landlock` comes with its tests.
 const COMMAND: &str = "--cargo-test=landlock-cli";
+/// Some take down what is in force, so one after the other.
+const HAMMER_AND_ATTACKS: &[&str] =
+    &["sh", "-c", "hammer --ignored --nocapture && attacks --ignored --test-threads=1"];
 /// The shipped rules are in this folder of the guest.
 const RULES: &str = "--env=RULES=/rules";
 
@@ -152,6 +155,58 @@ const RUNS: &[Run] = &[
     Run {
         guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--smp=2", "--timeout=2400"],
         tests: ENGINE_ALONE,
+    },
+    Run {
+        guest: &[
+            "--kernel=6.1",
+            KERNEL_TARGET,
+            "--userland",
+            "--require=lsm=bpf",
+            "--append=preempt=full",
+            "--require=preempt=full",
+            "--smp=2",
+            "--timeout=600",
+        ],
+        tests: HAMMER_AND_ATTACKS,
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            KERNEL_TARGET,
+            "--userland",
+            "--require=lsm=bpf",
+            "--append=preempt=full",
+            "--require=preempt=full",
+            "--smp=2",
+            "--timeout=600",
+        ],
+        tests: HAMMER_AND_ATTACKS,
+    },
+    Run {
+        guest: &[
+            "--kernel=latest",
+            KERNEL_TARGET,
+            "--userland",
+            "--require=lsm=bpf",
+            "--require=preempt=lazy",
+            "--smp=2",
+            "--timeout=600",
+        ],
+        tests: HAMMER_AND_ATTACKS,
+    },
+    Run {
+        guest: &[
+            "--kernel=6.12",
+            KERNEL_TARGET,
+            "--userland",
+            WITHOUT_BPF,
+            "--append=preempt=voluntary",
+            "--require=no-lsm=bpf",
+            "--require=preempt=voluntary",
+            "--smp=2",
+            "--timeout=600",
+        ],
+        tests: HAMMER_AND_ATTACKS,
     },
     Run {
         guest: &["--kernel=6.1", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
