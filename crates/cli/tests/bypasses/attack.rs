@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::playground::{Outcome, PROGRAM, Playground, Rule, SECRET, TOKEN, User, VAULT};
 
 const PRELUDE: &str = include_str!("prelude.py");
+const URING: &str = include_str!("uring.py");
 const OUTSIDE: &str = include_str!("outside.py");
 const PYTHON: &str = "/usr/bin/python3";
 
@@ -167,6 +168,7 @@ impl Attack {
         let playground = Playground::new(self.user);
         furnish(&playground);
         playground.file("prelude.py", PRELUDE, 0o644);
+        playground.file("uring.py", URING, 0o644);
         playground.file("attack.py", self.family, 0o644);
         let script = playground.path().join("attack.py");
         let command = [PYTHON, "-B", "-S", script.to_str().expect("UTF-8"), self.name];

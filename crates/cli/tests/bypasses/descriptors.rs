@@ -47,26 +47,3 @@ attacks! {
     faulted: attack("faulted"), secret(GET), "inode_permission";
     crowded: attack("crowded"), secret(GET), "inode_permission";
 }
-
-#[test]
-fn read_implies_exec() {
-    attack("implied").is_refused(program(), "READ_IMPLIES_EXEC");
-}
-
-#[test]
-fn asynchronous_reads_are_closed() {
-    holding("asynchronous").is_closed("EPERM");
-}
-
-#[test]
-fn io_uring_is_closed() {
-    attack("io_uring").is_closed("EPERM");
-}
-
-/// Not every kernel has these; what it has, no sandbox has.
-#[test]
-fn other_doors_are_closed() {
-    attack("x32").is_never_possible("EPERM");
-    attack("int80").is_never_possible("EPERM");
-    attack("unknown").is_never_possible("ENOSYS");
-}

@@ -61,7 +61,9 @@
 
 mod attack;
 mod descriptors;
+mod kernel;
 mod names;
 mod playground;
 mod processes;
 mod races;
+mod supervisor;

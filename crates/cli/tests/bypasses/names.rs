@@ -47,8 +47,3 @@ attacks! {
     sockets: attack("sockets").with_an_accomplice(), Rule::on("sockets", WRITE, WHOLE, 0o141_777), "inode_permission";
     removed: attack("removed"), secret(REMOVE), "inode_unlink";
 }
-
-#[test]
-fn by_handle() {
-    attack("by_handle").is_closed("EPERM");
-}

@@ -25,6 +25,31 @@ pub enum User {
     Contained,
 }
 
+/// What enforces the rules.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    Supervisor,
+    Kernel,
+}
+
+impl Target {
+    /// The supervisor, unless `LANDLOCK_TARGET` says `kernel`: guests do.
+    pub fn of_this_run() -> Target {
+        match std::env::var("LANDLOCK_TARGET").as_deref() {
+            Err(_) | Ok("supervisor") => Target::Supervisor,
+            Ok("kernel") => Target::Kernel,
+            Ok(other) => panic!("there is no target {other}"),
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Target::Supervisor => "supervisor",
+            Target::Kernel => "kernel",
+        }
+    }
+}
+
 /// A rule as assembly text.
 #[derive(Clone, Debug)]
 pub struct Rule {
@@ -178,13 +203,19 @@ impl Playground {
 
     /// A command that starts here as the user, not confined.
     pub fn plain(&self, command: &[&str]) -> Command {
-        let mut words = match self.user {
-            User::Ours => vec![],
-            User::Contained => vec!["unshare", "--pid", "--fork", "--mount-proc"],
-            User::Nobody => vec!["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
-        };
-        words.extend(["timeout", "--kill-after=5", LIMIT]);
-        words.extend(command);
+        self.started(&[self.identity(), &LIMITED, command].concat())
+    }
+
+    /// What makes the command that follows the user's.
+    fn identity(&self) -> &'static [&'static str] {
+        match self.user {
+            User::Ours => &[],
+            User::Contained => &["unshare", "--pid", "--fork", "--mount-proc"],
+            User::Nobody => &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
+        }
+    }
+
+    fn started(&self, words: &[&str]) -> Command {
         let mut built = Command::new(words[0]);
         built.args(&words[1..]).current_dir(self.path()).stdin(Stdio::null());
         built.env("HOME", self.path()).env("TMPDIR", self.path()).env("LC_ALL", "C.UTF-8");
@@ -193,20 +224,26 @@ impl Playground {
 
     /// The same under rules.
     pub fn confined(&self, rules: &[Rule], command: &[&str]) -> Command {
+        let target = Target::of_this_run();
         let landlock = self.landlock();
         let log = self.log();
-        let mut words = vec![landlock.to_str().expect("UTF-8"), "run", "--log", log.to_str().expect("UTF-8")];
+        let mut words = vec![landlock.to_str().expect("UTF-8"), "run", "--target", target.name()];
+        words.extend(["--log", log.to_str().expect("UTF-8")]);
         let files: Vec<String> = rules.iter().map(|rule| self.rule_file(rule)).collect();
         words.extend(files.iter().flat_map(|file| ["--rule", file.as_str()]));
         words.push("--");
-        words.extend(command);
-        self.plain(&words)
+        match target {
+            Target::Supervisor => self.plain(&[&words, command].concat()),
+            // It takes privileges, which the command then gives up.
+            Target::Kernel => self.started(&[&LIMITED, words.as_slice(), self.identity(), command].concat()),
+        }
     }
 
     /// The program under test, where the user can reach it.
     fn landlock(&self) -> PathBuf {
-        let built = PathBuf::from(env!("CARGO_BIN_EXE_landlock"));
-        if self.user != User::Nobody {
+        let built = std::env::var_os("LANDLOCK").unwrap_or_else(|| env!("CARGO_BIN_EXE_landlock").into());
+        let built = PathBuf::from(built);
+        if self.user != User::Nobody || Target::of_this_run() == Target::Kernel {
             return built;
         }
         let copy = self.path().join("landlock");
@@ -242,5 +279,5 @@ impl Playground {
     }
 }
 
-/// Seconds until a command counts as hanging.
-const LIMIT: &str = "120";
+/// Starts a command that counts as hanging after two minutes.
+const LIMITED: [&str; 3] = ["timeout", "--kill-after=5", "120"];

@@ -4,9 +4,8 @@
 //!
 //! Each race runs for a second, or for `LANDLOCK_RACE_SECONDS`. Without rules it must be won, or it is none.
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::OnceLock;
 
 use crate::attack::{furnish, introduced, open};
@@ -38,9 +37,9 @@ fn is_never_won(name: &str, rule: &Rule, others: Others) {
 fn run(name: &str, rules: &[Rule], arguments: &[&str]) -> Outcome {
     let playground = Playground::new(User::Ours);
     furnish(&playground);
-    playground.file("denied", compiled("int main(void) { return 7; }"), PROGRAM & 0o7777);
-    playground.file("allowed", compiled("int main(void) { return 8; }"), 0o755);
-    let program = playground.file("races", compiled(include_str!("races.c")), 0o755);
+    playground.file("denied", compiled("denied"), PROGRAM & 0o7777);
+    playground.file("allowed", compiled("allowed"), 0o755);
+    let program = playground.file("races", compiled("races"), 0o755);
     let mut words = vec![program.to_str().expect("UTF-8"), name];
     words.extend(arguments);
     let command =
@@ -51,16 +50,18 @@ fn run(name: &str, rules: &[Rule], arguments: &[&str]) -> Outcome {
     playground.run(command)
 }
 
-/// The program this source becomes.
-fn compiled(source: &str) -> Vec<u8> {
+/// What has become of a program's source: in `LANDLOCK_PROGRAMS`, for guests have no compiler, or here and now.
+fn compiled(name: &str) -> Vec<u8> {
+    if let Some(folder) = std::env::var_os("LANDLOCK_PROGRAMS") {
+        return std::fs::read(PathBuf::from(folder).join(name)).expect("program");
+    }
     static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
     let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("temporary directory"));
-    let program: PathBuf = folder.path().join(format!("{:?}", std::thread::current().id()));
+    let source = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bypasses/programs/{}.c"), name);
+    let program = folder.path().join(format!("{name}{:?}", std::thread::current().id()));
     let mut compiler = Command::new("cc");
-    compiler.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-x", "c", "-", "-o"]).arg(&program);
-    let mut compiler = compiler.stdin(Stdio::piped()).spawn().expect("this test needs cc");
-    compiler.stdin.take().expect("pipe").write_all(source.as_bytes()).expect("source");
-    assert!(compiler.wait().expect("cc").success());
+    compiler.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]).arg(&program).arg(source);
+    assert!(compiler.status().expect("this test needs cc").success());
     std::fs::read(program).expect("program")
 }
 
