@@ -53,6 +53,7 @@ pub(super) fn arg2(
             low_half(code, Reg::R0, Reg::R1);
         }
     }
+    code.forget(Reg::R0);
     code.store(Size::Double, Reg::R10, CONTEXT + context::ARG2, Reg::R0);
     Ok(())
 }
@@ -134,6 +135,8 @@ pub(super) fn syscall(code: &mut Code, arguments: Arguments<'_>) -> Result<(), E
     code.branch(CompareOp::Set, Width::W32, Reg::R9, TS_COMPAT, done);
     code.load_imm(arch, AUDIT_ARCH_X86_64);
     code.place(done);
+    code.forget(arch);
+    code.forget(nr);
     code.store(Size::Double, Reg::R10, CONTEXT + context::ARCH, arch);
     code.store(Size::Double, Reg::R10, CONTEXT + context::SYSCALL_NR, nr);
     Ok(())

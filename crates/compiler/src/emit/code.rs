@@ -3,7 +3,7 @@
 
 use super::{EmitError, MapSlot};
 use crate::insn::Insn;
-use crate::op::{AluOp, Callee, CompareOp, Imm64, Op, Reg, Size, Source, Width, target};
+use crate::op::{AluOp, Callee, CompareOp, Imm64, Op, Order, Reg, Size, Source, SwapBits, Width, target};
 
 /// Most functions a program of the kernel may have, the one it begins with included.
 const MAX_FUNCTIONS: usize = 256;
@@ -52,6 +52,13 @@ impl Code {
 
     pub fn set(&mut self, dst: Reg, src: impl Into<Source>) {
         self.alu(AluOp::Mov, dst, src);
+    }
+
+    /// Makes an unknown number of the register to the kernel's verifier, by a byte swap to the machine's own order.
+    /// Before 6.8 it forgets that it relied on a value that went through another function's stack, takes ways that
+    /// differ in it for the same, and drops tests in rules as dead: what differs by way must be unknown.
+    pub fn forget(&mut self, dst: Reg) {
+        self.op(Op::Swap { order: Order::Little, bits: SwapBits::B64, dst });
     }
 
     pub fn alu(&mut self, op: AluOp, dst: Reg, src: impl Into<Source>) {

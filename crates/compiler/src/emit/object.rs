@@ -9,7 +9,7 @@
 use super::code::{Code, Label};
 use super::{CONTEXT, EmitError, Layout, Member};
 use crate::abi::HandleKind;
-use crate::op::{AluOp, CompareOp, Op, Order, Reg, Size, SwapBits, Width};
+use crate::op::{AluOp, CompareOp, Op, Reg, Size, Width};
 
 /// Holds the hook's arguments all along.
 pub(super) const ARGUMENTS: Reg = Reg::R6;
@@ -86,6 +86,7 @@ impl Arguments<'_> {
             code.place(absent);
             code.set(Reg::R1, -ENOENT);
             code.place(done);
+            code.forget(Reg::R1);
         }
         code.store(Size::Double, Reg::R10, CONTEXT + crate::abi::context::ARG1, Reg::R1);
         Ok(())
@@ -95,7 +96,7 @@ impl Arguments<'_> {
 /// Goes to `null` if `r1` is NULL; clobbers `r2`.
 pub(super) fn unless_null(code: &mut Code, null: Label) {
     code.op(Op::Alu { op: AluOp::Mov, width: Width::W64, dst: Reg::R2, src: Reg::R1.into() });
-    code.op(Op::Swap { order: Order::Little, bits: SwapBits::B64, dst: Reg::R2 });
+    code.forget(Reg::R2);
     code.branch(CompareOp::Eq, Width::W64, Reg::R2, 0, null);
     code.branch(CompareOp::Eq, Width::W64, Reg::R1, 0, null);
 }
