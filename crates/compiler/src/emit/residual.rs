@@ -5,7 +5,7 @@ use super::EmitError;
 use super::code::{Code, Label};
 use crate::abi::{context, helper};
 use crate::insn::Insn;
-use crate::op::{self, AluOp, Callee, CompareOp, Op, Reg, Width};
+use crate::op::{self, AluOp, AtomicOp, Callee, CompareOp, Op, Reg, Source, Width};
 use crate::specialise::Residual;
 
 /// What a residual may look at besides numbers the hook knows anyway. Never too little.
@@ -36,6 +36,7 @@ impl Reads {
 /// allow, else one more than the index of the rule's instruction that denies.
 pub(super) fn function(residual: &Residual) -> Result<Vec<Insn>, EmitError> {
     let mut code = Code::default();
+    let aliased = is_stack_aliased(residual.ops());
     let labels: Vec<Label> = residual.ops().iter().map(|_| code.label()).collect();
     if residual.traces() {
         clear(&mut code, &Reg::arguments()[1..]);
@@ -58,10 +59,36 @@ pub(super) fn function(residual: &Residual) -> Result<Vec<Insn>, EmitError> {
                     clear(&mut code, &Reg::arguments());
                 }
             }
-            Some(op) => code.op(op),
+            Some(op) => {
+                code.op(op);
+                if aliased && let Some(loaded) = read_past_r10(op) {
+                    code.forget(loaded);
+                }
+            }
         }
     }
     Ok(code.link()?.insns)
+}
+
+/// Whether `r10` is also somewhere else: in another register, or on the stack.
+fn is_stack_aliased(ops: &[Option<Op>]) -> bool {
+    ops.iter()
+        .flatten()
+        .any(|op| matches!(op, Op::Alu { src, .. } | Op::Store { src, .. } if *src == Source::from(Reg::R10)))
+}
+
+/// The register that gets what is read from memory by another way than `r10`. See [`Code::forget`]: before 6.8 the
+/// kernel's verifier drops tests of such values as well, if they are from the stack. Should the value be an
+/// address, the kernel refuses the program: nothing is enforced less than it says.
+fn read_past_r10(op: Op) -> Option<Reg> {
+    use AtomicOp::{CompareExchange, Exchange, FetchAdd, FetchAnd, FetchOr, FetchXor};
+    match op {
+        Op::Load { dst, base, .. } if base != Reg::R10 => Some(dst),
+        Op::Atomic { base: Reg::R10, .. } => None,
+        Op::Atomic { op: CompareExchange, .. } => Some(Reg::R0),
+        Op::Atomic { op: Exchange | FetchAdd | FetchAnd | FetchOr | FetchXor, src, .. } => Some(src),
+        _ => None,
+    }
 }
 
 /// `trace_printk` prints up to three registers whether or not the rule has set them: nothing of the

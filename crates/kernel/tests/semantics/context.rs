@@ -62,6 +62,34 @@ fn rules_see_the_architecture_and_the_number_of_the_call() {
     }
 }
 
+/// What a rule puts on its stack by the way it takes, and reads back through another register than `r10`, is what it
+/// put there: kernels before 6.8 would take the ways for the same.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn rules_read_their_stack_by_any_register() {
+    let place = Place::new();
+    let path = place.at("folder/file");
+    let (mode, actions) = (Mark::File.mode(), WRITE);
+    for read in ["r0 = *(u64 *)(r2 + 0)", "r0 = 0\nr0 = atomic_fetch_add((u64 *)(r2 + 0), r0)"] {
+        // Long enough for the kernel to look whether it was here before.
+        let way = "if r6 == 76 goto a\n".to_owned() + &"r4 = r6\n".repeat(10);
+        let body = format!(
+            "r6 = *(u64 *)(r1 + 24)\nr1 = *(u64 *)(r1 + 16)\ncall handle_fs_get_mode\nif r0 != {mode} goto other\n\
+             r2 = r10\nr2 += -8\nr6 &= {actions}\nif r6 != 0 goto writes\nr3 = 0\n*(u64 *)(r10 - 8) = r3\ngoto read\n\
+             writes:\nr3 = 1\n*(u64 *)(r10 - 8) = r3\nread:\n{way}a:\nif r6 == 77 goto b\nb:\n{read}\nexit\nother:\nr0 = 0\nexit\n"
+        );
+        let opened = || {
+            let open = |options: &mut OpenOptions| {
+                options.open(&path).map(drop).map_err(|error| error.raw_os_error())
+            };
+            [open(OpenOptions::new().read(true)), open(OpenOptions::new().write(true))]
+        };
+        assert_eq!(without(opened), [Ok(()), Ok(())]);
+        let domain = load([rule("FS", &body)]);
+        assert_eq!(within(&domain, opened), [Ok(()), Err(Some(Errno::PERM.raw_os_error()))], "{read}");
+    }
+}
+
 /// Workers and pollers of io_uring are in no system call: both fields are 0.
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
