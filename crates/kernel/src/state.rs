@@ -269,7 +269,8 @@ fn is_in_use(format: &Folder) -> Result<bool> {
         Ok(counts) => {
             Ok(counts.elements(SLOTS)?.iter().any(|(_, count)| count.iter().any(|&byte| byte != 0)))
         }
-        Err(_) => Ok(false),
+        // Pinned before the gate and removed after it: without it there is no gate, or somebody took it away.
+        Err(_) => Ok(format.names()?.iter().any(|name| name == GATE)),
     }
 }
 

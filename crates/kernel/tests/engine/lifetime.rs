@@ -221,4 +221,15 @@ fn damage_is_not_passed_over_in_silence() {
         drop((process, domain, engine));
         becomes(|| Engine::open_in(&Path::new("/sys/fs/bpf").join(name)).is_ok());
     }
+    // Nobody holds the domain, and nobody can tell any more that a thread is in it.
+    let mut engine = start(name);
+    let domain = engine.load(&read_only(), Denials::Shared).unwrap();
+    let process = within(&engine, &domain, Process::start);
+    drop((domain, engine));
+    remove(".", "counts");
+    let error = Engine::open_in(&Path::new("/sys/fs/bpf").join(name)).unwrap_err();
+    assert!(matches!(error, Error::Damaged { .. }), "{error}");
+    drop(process);
+    remove(".", "gate");
+    becomes(|| Engine::open_in(&Path::new("/sys/fs/bpf").join(name)).is_ok());
 }
