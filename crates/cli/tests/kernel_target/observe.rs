@@ -60,7 +60,8 @@ fn what_was_refused_is_in_the_log_once_also_of_domains_that_are_gone() {
     log(&[]).exits(0).says(": NEW on (unnamed) at inode_create: denied by rule 0 'watched', domain");
 
     let mut follower = landlock(&["log", "--follow", "--json"]);
-    let mut follower = follower.stdout(Stdio::piped()).spawn().unwrap();
+    // A group of its own: a process stopped in ours could have the kernel hang us all up (setpgid(2), orphaned groups).
+    let mut follower = follower.stdout(Stdio::piped()).process_group(0).spawn().unwrap();
     let mut output = BufReader::new(follower.stdout.take().unwrap()).lines();
     let mut next = move || loop {
         let line: Value = serde_json::from_str(&output.next().unwrap().unwrap()).unwrap();

@@ -2,6 +2,7 @@
 //! Signals for `landlock run`, and its end by one.
 
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Stdio};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
@@ -13,7 +14,8 @@ use crate::{NEW, denies, folder_with_harmless_rule, kernel_run, until};
 fn start(folder: &Folder, rule: &str, script: &str) -> (Child, BufReader<ChildStdout>, String) {
     let mut run = kernel_run(&[rule]);
     run.args(["--", "sh", "-c", script]).current_dir(folder.path(".")).stdout(Stdio::piped());
-    let mut child = run.spawn().unwrap();
+    // What stops must not be in our group, which others running now are in as well.
+    let mut child = run.process_group(0).spawn().unwrap();
     let mut output = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     output.read_line(&mut line).unwrap();
