@@ -7,13 +7,27 @@ use rustix::io::Errno;
 /// The option: "LLgt".
 pub const GATE: i32 = 0x4c4c_6774;
 
+/// The errno that answers [`ask`] with 0; the others follow. None has another meaning: the kernel's own are below,
+/// those between 512 and 530, which it does not let out, included.
+pub const BYTE: i32 = 1024;
+
 /// Calls prctl(2) with the option and a token, and gives its errno. `None` if it answers with success, which
 /// no program can make it do.
 pub fn gate(token: u64) -> Option<Errno> {
+    call(token, 0)
+}
+
+/// Asks the programs at the gate for a byte of what they know of the calling thread. `None` if none answers.
+pub fn ask(engine: u32, byte: u8) -> Option<u8> {
+    let answer = call(engine.into(), 1 + u64::from(byte))?.raw_os_error();
+    u8::try_from(answer - BYTE).ok()
+}
+
+fn call(argument: u64, question: u64) -> Option<Errno> {
     let zero: libc::c_ulong = 0;
     // SAFETY: the kernel knows no such option, and programs that do get numbers only: nothing of this
     // process's memory is read or written.
-    let answer = unsafe { libc::prctl(GATE, token, zero, zero, zero) };
+    let answer = unsafe { libc::prctl(GATE, argument, question, zero, zero) };
     let errno = || Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::INVAL);
     (answer < 0).then(errno)
 }

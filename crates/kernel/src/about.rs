@@ -5,9 +5,14 @@
 
 use landlock_bpf::map::{Map, MapKind, MapSpec, Update};
 use landlock_bpf::pin::Folder;
+use landlock_bpf::prctl;
+use landlock_compiler::abi::Subtype;
 use landlock_compiler::domain::Domain;
 use landlock_compiler::hooks;
+use landlock_compiler::insn::Insn;
+use landlock_compiler::object::RuleObject;
 use landlock_compiler::rule::Rule;
+use landlock_compiler::verify::{Loader, Problems, verify};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -31,6 +36,35 @@ impl Place {
     }
 }
 
+/// Which domain of which engine: what a thread can say of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DomainId {
+    /// The engine's number: that of its map of threads.
+    pub engine: u32,
+    /// The domain's [`Place::word`].
+    pub domain: u64,
+}
+
+impl DomainId {
+    /// The calling thread's domain, of the engine that was the first to have it in one. It takes no privilege.
+    pub fn of_this_thread() -> Option<DomainId> {
+        let engine = answered(|byte| prctl::ask(0, 8 + byte))?;
+        DomainId::of_this_thread_in(u32::from_ne_bytes(engine))
+    }
+
+    /// The calling thread's domain of this engine ([`crate::Engine::id`]). It takes no privilege.
+    pub fn of_this_thread_in(engine: u32) -> Option<DomainId> {
+        let domain = answered(|byte| prctl::ask(engine, byte))?;
+        Some(DomainId { engine, domain: u64::from_ne_bytes(domain) })
+    }
+}
+
+/// The bytes the gate tells, the lowest first.
+fn answered<const N: usize>(byte: impl Fn(u8) -> Option<u8>) -> Option<[u8; N]> {
+    let bytes: Option<Vec<u8>> = (0..).map(byte).take(N).collect();
+    bytes?.try_into().ok()
+}
+
 /// What makes a domain the same as another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Content {
@@ -46,6 +80,7 @@ pub(crate) struct Content {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RuleContent {
     pub(crate) name: String,
+    abi: u32,
     event: u32,
     abilities: u64,
     insns: Vec<u64>,
@@ -55,16 +90,31 @@ impl RuleContent {
     fn of(rule: &Rule) -> RuleContent {
         RuleContent {
             name: rule.name().to_owned(),
+            abi: rule.abi(),
             event: rule.event() as u32,
             abilities: rule.abilities().bits(),
             insns: rule.insns().iter().map(|insn| u64::from_le_bytes(insn.encode())).collect(),
         }
+    }
+
+    /// The rule again, verified again. Who loaded it had what it takes, the licence included.
+    fn rule(&self) -> std::result::Result<Rule, Problems> {
+        let subtype = Subtype { abi: self.abi, event: self.event, ability: self.abilities, option: 0 };
+        let insns = self.insns.iter().map(|insn| Insn::decode(insn.to_le_bytes())).collect();
+        verify(RuleObject::from_insns(&self.name, insns, subtype, "GPL"), &Loader { cap_sys_admin: true })
     }
 }
 
 impl Content {
     pub(crate) fn of(domain: &Domain, ancestors: Vec<Place>, canary: bool) -> Content {
         Content { ancestors, rules: domain.rules().iter().map(RuleContent::of).collect(), canary }
+    }
+
+    /// The domain again.
+    pub(crate) fn domain(&self) -> std::result::Result<Domain, Problems> {
+        let rules: std::result::Result<Vec<Rule>, Problems> =
+            self.rules.iter().rev().map(RuleContent::rule).collect();
+        Ok(Domain::prepended(rules?))
     }
 
     /// Of equal content equal, so that few have to be compared; otherwise without meaning.

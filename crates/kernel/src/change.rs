@@ -94,6 +94,14 @@ impl Change<'_> {
         Ok(None)
     }
 
+    /// The published domain of this place, and a hold on it.
+    pub(crate) fn find_place(&self, word: u64) -> Result<Option<(About, Lock)>> {
+        let published = self.published()?.into_iter().find(|published| published.place.word() == word);
+        let Some(published) = published else { return Ok(None) };
+        let folder = self.folder(published)?;
+        Ok(Some((About::read(&folder)?, Lock::shared(folder)?)))
+    }
+
     /// A place for a new domain, and the folder for its pins, held.
     pub(crate) fn reserve(&self) -> Result<(Place, Lock)> {
         let taken: Vec<u32> = self.published()?.iter().map(|published| published.place.slot).collect();

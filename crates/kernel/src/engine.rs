@@ -14,7 +14,7 @@ use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::rule::Rule;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::about::Content;
+use crate::about::{Content, DomainId};
 use crate::attached::Attached;
 use crate::attachment::Attachment;
 use crate::change::u64_of;
@@ -24,13 +24,15 @@ use crate::load::{Wanted, full_or, name_key};
 use crate::loaded::{Denials, Living, Loaded};
 use crate::lock::Lock;
 use crate::programs::Answer;
-use crate::state::{MAX_TOKENS, READER, State};
+use crate::state::{MAX_TOKENS, READER, State, damaged};
 
 /// Where the machine's engine keeps its state.
 pub const FOLDER: &str = "/sys/fs/bpf/landlock";
 
 /// Seconds after which a token that was not used may be dropped for a new one.
 const TOKEN_LIFE: u64 = 60;
+
+const STRANGE: Error = Error::Gate("the domain was loaded by another engine");
 
 /// The kernel target at work.
 #[derive(Debug)]
@@ -92,6 +94,28 @@ impl Engine {
         self.load_at(hooks::TABLE, domain, content, denials)
     }
 
+    /// The published domain that a thread says it is in, to be extended. What the thread says need not be true:
+    /// none but a thread that is in the domain can enter one that extends it. `None` if there is none.
+    ///
+    /// # Errors
+    /// [`Error::Gate`] if it is another engine's.
+    pub fn hold(&self, id: DomainId) -> Result<Option<Loaded>> {
+        if id.engine != self.id() {
+            return Err(STRANGE);
+        }
+        self.state.change(|change| {
+            let Some((about, hold)) = change.find_place(id.domain)? else { return Ok(None) };
+            let domain = about.content.domain();
+            let domain = domain.map_err(|problems| damaged(self.state.format(), problems.to_string()))?;
+            Ok(Some(Loaded::new(self.id(), domain, &about, hold)))
+        })
+    }
+
+    /// The number that tells this engine from others; good until the machine is started anew.
+    pub fn id(&self) -> u32 {
+        self.state.id()
+    }
+
     /// Loads a domain for some hooks.
     pub(crate) fn load_at(
         &mut self,
@@ -136,7 +160,7 @@ impl Engine {
     fn owns(&self, domain: &Loaded) -> Result<()> {
         match domain.engine == self.state.id() {
             true => Ok(()),
-            false => Err(Error::Gate("the domain was loaded by another engine")),
+            false => Err(STRANGE),
         }
     }
 

@@ -25,6 +25,7 @@ mod lock;
 mod programs;
 mod state;
 
+pub use about::DomainId;
 pub use attachment::{Attachment, Lacking, attachment, lacking};
 pub use bug::Bug;
 pub use engine::{Engine, FOLDER, enter};

@@ -9,7 +9,7 @@ use landlock_bpf::ring::Ring;
 use landlock_compiler::domain::Domain;
 use landlock_compiler::hooks::{self, Hook};
 
-use crate::about::{About, Place, hooks_of};
+use crate::about::{About, DomainId, Place, hooks_of};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::state::{DENIALS, LOST};
@@ -60,6 +60,11 @@ impl Loaded {
     /// The number denials bear. No other domain ever has it.
     pub fn number(&self) -> u64 {
         self.place.number
+    }
+
+    /// What tells it from all others, those of other engines included: what a thread in it says of itself.
+    pub fn id(&self) -> DomainId {
+        DomainId { engine: self.engine, domain: self.place.word() }
     }
 
     /// Hooks at which the domain could deny and which this kernel lacks, or lets nobody attach to.

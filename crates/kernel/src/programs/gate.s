@@ -14,6 +14,12 @@
 ;
 ; For the dispatcher the thread is present before its entry says so, and its hint is gone before its entry
 ; changes.
+;
+; A third argument makes it a question instead, which anybody may ask: which domain of which engine am I in? The
+; second argument is then the engine's number, or 0 for the first that has this thread in a domain; the third is
+; which byte is asked for, from 1: eight of the domain, four of the engine's number. The answer is the errno
+; 1024 + byte, which means nothing else. An engine that is not meant, or has this thread in no domain, leaves it
+; to others, in the end to the kernel. Only the thread itself changes its entry, so the bytes fit together.
 .rule gate
     r6 = r1
     r1 = *(u64 *)(r6 + 0)               ; option
@@ -23,6 +29,8 @@
     call 158                            ; bpf_get_current_task_btf
     r7 = r0
     *(u64 *)(r10 - 16) = r7
+    r8 = *(u64 *)(r6 + 16)              ; the byte asked for, 0 to enter
+    if r8 != 0 goto ask
     r1 = *(u64 *)(r7 + {atomic_flags})
     if r1 & 1 goto may                  ; no_new_privs
     r1 = *(u64 *)(r7 + {cred})
@@ -149,4 +157,29 @@ workers:
     exit
 full:
     r0 = -{eagain}
+    exit
+ask:
+    r6 = *(u64 *)(r6 + 8)               ; the engine asked for
+    if r6 == 0 goto meant
+    if r6 != {engine} goto other
+meant:
+    if r8 > 12 goto other
+    .insn 0x18, 1, 1, 0, {threads}
+    .insn 0, 0, 0, 0, 0
+    r2 = r10
+    r2 += -16
+    call 1                              ; bpf_map_lookup_elem
+    if r0 == 0 goto other
+    r1 = *(u64 *)(r0 + 0)
+    if r1 == 0 goto other
+    r8 -= 1
+    if r8 < 8 goto byte
+    r1 = {engine}
+byte:
+    r8 &= 7
+    r8 <<= 3
+    r1 >>= r8
+    r1 &= 255
+    r0 = -{byte}
+    r0 -= r1
     exit

@@ -25,7 +25,7 @@ use landlock_compiler::domain::Domain;
 use landlock_compiler::emit::denial::Record;
 use landlock_compiler::rule::Rule;
 use landlock_compiler::verify::{Loader, verify};
-use landlock_kernel::{Denials, Engine, Error, Loaded};
+use landlock_kernel::{Denials, DomainId, Engine, Error, Loaded};
 use rustix::io::Errno;
 
 use boundary::Process;
@@ -310,6 +310,67 @@ fn engines_side_by_side_bind_a_thread_both() {
     });
     within(&second, &no_get, || assert!(refused(&File::open(path))));
     assert!(write_to(path).is_ok());
+}
+
+/// Asked by a thread that is nobody's in particular: it has no privilege, and cannot see what is pinned.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn a_thread_learns_which_domain_it_is_in() {
+    let [mut engine, mut other] = ["learns", "learns_another"].map(start);
+    let outer = engine.load(&read_only(), Denials::Own).unwrap();
+    let inner = engine.extend(&outer, [denies("no_get", GET)], Denials::Shared).unwrap();
+    let apart = other.load(&Domain::prepended([denies("no_exec", EXEC)]), Denials::Shared).unwrap();
+    let asked = || [engine.id(), other.id()].map(DomainId::of_this_thread_in);
+    assert_eq!((asked(), DomainId::of_this_thread()), ([None, None], None));
+    within(&engine, &outer, || {
+        let nobody = rustix::process::Uid::from_raw(65534);
+        rustix::thread::set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        assert!(fs::read_dir("/sys/fs/bpf/learns").is_err());
+        let expected = ([Some(outer.id()), None], Some(outer.id()));
+        assert_eq!((asked(), DomainId::of_this_thread()), expected);
+        let child = || assert_eq!((asked(), DomainId::of_this_thread()), expected);
+        thread::scope(|scope| scope.spawn(child).join().unwrap());
+    });
+    within(&engine, &outer, || {
+        engine.enter(&inner).unwrap();
+        assert_eq!(asked(), [Some(inner.id()), None]);
+        other.enter(&apart).unwrap();
+        assert_eq!(asked(), [Some(inner.id()), Some(apart.id())]);
+    });
+    within(&other, &apart, || assert_eq!(DomainId::of_this_thread(), Some(apart.id())));
+    assert_eq!(asked(), [None, None]);
+}
+
+/// By what a thread says of itself, and nothing else that is known of it.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn the_domain_of_a_thread_can_be_extended_for_it() {
+    let [mut engine, other] = ["extended_for_it", "extended_for_it_another"].map(start);
+    let outer = engine.load(&Domain::prepended([denies("old", WRITE), denies("new", LOCK)]), Denials::Shared);
+    let outer = outer.unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let (give, given) = std::sync::mpsc::channel();
+    let path = Path::new("/dev/null");
+    let thread = {
+        let token = engine.token(&outer).unwrap();
+        thread::spawn(move || {
+            landlock_kernel::enter(token).unwrap();
+            tell.send(DomainId::of_this_thread().unwrap()).unwrap();
+            assert!(File::open(path).is_ok() && refused(&write_to(path)));
+            landlock_kernel::enter(given.recv().unwrap()).unwrap();
+            assert!(refused(&File::open(path)) && refused(&write_to(path)));
+        })
+    };
+    let id = told.recv().unwrap();
+    drop(outer);
+    let held = engine.hold(id).unwrap().expect("it lives, for a thread is in it");
+    let names: Vec<_> = held.domain().rules().iter().map(|rule| rule.name()).collect();
+    assert_eq!((names, held.id()), (vec!["new", "old"], id));
+    let inner = engine.extend(&held, [denies("no_get", GET)], Denials::Shared).unwrap();
+    give.send(engine.token(&inner).unwrap()).unwrap();
+    thread.join().unwrap();
+    assert!(engine.hold(DomainId { domain: id.domain + 4096, ..id }).unwrap().is_none());
+    assert!(matches!(other.hold(id), Err(Error::Gate(_))));
 }
 
 /// Where tasks are preempted inside programs, a program that is skipped or a lookup that fails lets something
