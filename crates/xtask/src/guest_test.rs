@@ -1,416 +1,119 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tests that need a kernel of their own, in guests of every supported series.
 //!
-//! Such tests are ignored by `cargo test`. Each line of the table is one boot; a boot that does not come
-//! up as the line says is a failure.
+//! Such tests are ignored by `cargo test`. `table` says which run in which guest; a guest that does not come up as
+//! it says is a failure.
+
+mod table;
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use landlock_compiler::clang::build;
+use tempfile::TempDir;
 
-/// One boot and the tests to run in it.
-struct Run {
-    /// Arguments of `cargo xtask vm`.
-    guest: &'static [&'static str],
-    /// The test executable and its arguments.
-    tests: &'static [&'static str],
-}
-
-const WITHOUT_BPF: &str = "--append=lsm=landlock,lockdown,yama";
-/// How such a guest must not preempt for the kernel target to work in it.
-const NOT_PREEMPTED: &str = "--require=preempt=none,voluntary";
-const KERNEL_TARGET: &str = "--cargo-test=landlock-kernel";
-/// Verdicts, and what is particular to each way to attach programs.
-const WITH_BPF: &str = "verdict --ignored --nocapture && attachment --ignored asked_alike with_bpf && \
-                        landlock_kernel --ignored";
-const WITHOUT_BPF_TESTS: &str =
-    "verdict --ignored --nocapture && attachment --ignored asked_alike without_bpf";
-/// The built `landlock` comes with its tests.
-const COMMAND: &str = "--cargo-test=landlock-cli";
-/// Some take down what is in force, so one after the other.
-const HAMMER_AND_ATTACKS: &[&str] =
-    &["sh", "-c", "hammer --ignored --nocapture && attacks --ignored --test-threads=1"];
-/// The shipped rules are in this folder of the guest.
-const RULES: &str = "--env=RULES=/rules";
-
-/// Tests of the engine that run side by side, and those that do not because they count the kernel's objects.
-const ENGINE: &[&str] = &["engine", "--ignored", "--skip=unprivileged", "--skip=accomplice", "--skip=alone"];
-const ENGINE_ALONE: &[&str] = &["engine", "--ignored", "--nocapture", "--test-threads=1", "alone"];
-
-const RUNS: &[Run] = &[
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            "--cargo-test=landlock-bpf",
-            "--require=lsm=bpf",
-            "--env=PREEMPTION=voluntary",
-        ],
-        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm"],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            "--cargo-test=landlock-bpf",
-            "--require=lsm=bpf",
-            "--append=preempt=full",
-            "--env=PREEMPTION=full",
-            "--smp=2",
-        ],
-        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm"],
-    },
-    Run {
-        guest: &[
-            "--kernel=latest",
-            "--cargo-test=landlock-bpf",
-            "--require=lsm=bpf",
-            "--env=PREEMPTION=lazy",
-        ],
-        tests: &["kernel", "--ignored", "everywhere", "with_bpf_lsm"],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            "--cargo-test=landlock-bpf",
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            "--env=PREEMPTION=voluntary",
-        ],
-        tests: &["kernel", "--ignored", "everywhere", "without_bpf_lsm"],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            "--cargo-test=landlock-bpf",
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            "--env=PREEMPTION=voluntary",
-        ],
-        tests: &["kernel", "--ignored", "everywhere", "without_bpf_lsm"],
-    },
-    Run {
-        guest: &["--kernel=6.12", "--cargo-test=landlock-bpf", "--user"],
-        tests: &["kernel", "--ignored", "unprivileged"],
-    },
-    Run {
-        guest: &["--kernel=6.1", KERNEL_TARGET, "--require=lsm=bpf", RULES, "--timeout=600"],
-        tests: &["verifier", "--ignored", "--nocapture"],
-    },
-    Run {
-        guest: &["--kernel=6.12", KERNEL_TARGET, "--require=lsm=bpf", RULES, "--timeout=600"],
-        tests: &["verifier", "--ignored", "--nocapture"],
-    },
-    Run {
-        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", RULES, "--timeout=600"],
-        tests: &["verifier", "--ignored", "--nocapture"],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            KERNEL_TARGET,
-            "--require=lsm=bpf",
-            "--append=preempt=full",
-            "--smp=2",
-            "--timeout=600",
-        ],
-        tests: ENGINE,
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            KERNEL_TARGET,
-            "--require=lsm=bpf",
-            "--append=preempt=full",
-            "--smp=2",
-            "--timeout=600",
-        ],
-        tests: ENGINE,
-    },
-    Run {
-        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--smp=2", "--timeout=600"],
-        tests: ENGINE,
-    },
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            KERNEL_TARGET,
-            "--require=lsm=bpf",
-            "--append=preempt=full",
-            "--smp=2",
-            "--timeout=1200",
-        ],
-        tests: ENGINE_ALONE,
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            KERNEL_TARGET,
-            "--require=lsm=bpf",
-            "--append=preempt=full",
-            "--smp=2",
-            "--timeout=1200",
-        ],
-        tests: ENGINE_ALONE,
-    },
-    Run {
-        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--smp=2", "--timeout=2400"],
-        tests: ENGINE_ALONE,
-    },
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            KERNEL_TARGET,
-            "--userland",
-            "--require=lsm=bpf",
-            "--append=preempt=full",
-            "--require=preempt=full",
-            "--smp=2",
-            "--timeout=600",
-        ],
-        tests: HAMMER_AND_ATTACKS,
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            KERNEL_TARGET,
-            "--userland",
-            "--require=lsm=bpf",
-            "--append=preempt=full",
-            "--require=preempt=full",
-            "--smp=2",
-            "--timeout=600",
-        ],
-        tests: HAMMER_AND_ATTACKS,
-    },
-    Run {
-        guest: &[
-            "--kernel=latest",
-            KERNEL_TARGET,
-            "--userland",
-            "--require=lsm=bpf",
-            "--require=preempt=lazy",
-            "--smp=2",
-            "--timeout=600",
-        ],
-        tests: HAMMER_AND_ATTACKS,
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            KERNEL_TARGET,
-            "--userland",
-            WITHOUT_BPF,
-            "--append=preempt=voluntary",
-            "--require=no-lsm=bpf",
-            "--require=preempt=voluntary",
-            "--smp=2",
-            "--timeout=600",
-        ],
-        tests: HAMMER_AND_ATTACKS,
-    },
-    Run {
-        guest: &["--kernel=6.1", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
-        tests: &["sh", "-c", WITH_BPF],
-    },
-    Run {
-        guest: &["--kernel=6.12", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
-        tests: &["sh", "-c", WITH_BPF],
-    },
-    Run {
-        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--timeout=600"],
-        tests: &["sh", "-c", WITH_BPF],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            KERNEL_TARGET,
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            NOT_PREEMPTED,
-            "--smp=2",
-            "--timeout=600",
-        ],
-        tests: ENGINE,
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            KERNEL_TARGET,
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            NOT_PREEMPTED,
-            "--smp=2",
-            "--timeout=600",
-        ],
-        tests: ENGINE,
-    },
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            KERNEL_TARGET,
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            NOT_PREEMPTED,
-            "--timeout=600",
-        ],
-        tests: &["sh", "-c", WITHOUT_BPF_TESTS],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            KERNEL_TARGET,
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            NOT_PREEMPTED,
-            "--timeout=600",
-        ],
-        tests: &["sh", "-c", WITHOUT_BPF_TESTS],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            KERNEL_TARGET,
-            WITHOUT_BPF,
-            "--append=preempt=full",
-            "--require=no-lsm=bpf",
-            "--env=PREEMPTION=full",
-        ],
-        tests: &["attachment", "--ignored", "preempted"],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            KERNEL_TARGET,
-            WITHOUT_BPF,
-            "--append=preempt=full",
-            "--require=no-lsm=bpf",
-            "--env=PREEMPTION=full",
-        ],
-        tests: &["attachment", "--ignored", "preempted"],
-    },
-    Run {
-        guest: &[
-            "--kernel=latest",
-            KERNEL_TARGET,
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            "--env=PREEMPTION=lazy",
-        ],
-        tests: &["attachment", "--ignored", "preempted"],
-    },
-    Run {
-        guest: &["--kernel=6.1", KERNEL_TARGET, "--require=lsm=bpf", "--disk", "--timeout=600"],
-        tests: &["semantics", "--ignored", "--nocapture"],
-    },
-    Run {
-        guest: &["--kernel=6.12", KERNEL_TARGET, "--require=lsm=bpf", "--disk", "--timeout=600"],
-        tests: &["semantics", "--ignored", "--nocapture"],
-    },
-    Run {
-        guest: &["--kernel=latest", KERNEL_TARGET, "--require=lsm=bpf", "--disk", "--timeout=600"],
-        tests: &["semantics", "--ignored", "--nocapture"],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            KERNEL_TARGET,
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            NOT_PREEMPTED,
-            "--disk",
-            "--timeout=600",
-        ],
-        tests: &["semantics", "--ignored", "--nocapture"],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            KERNEL_TARGET,
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            NOT_PREEMPTED,
-            "--disk",
-            "--timeout=600",
-        ],
-        tests: &["semantics", "--ignored", "--nocapture"],
-    },
-    Run {
-        guest: &["--kernel=6.12", KERNEL_TARGET, "--user"],
-        tests: &["engine", "--ignored", "unprivileged"],
-    },
-    Run {
-        guest: &["--kernel=6.1", COMMAND, "--require=lsm=bpf", "--smp=2", "--timeout=600"],
-        tests: &["kernel_target", "--ignored"],
-    },
-    Run {
-        guest: &["--kernel=6.12", COMMAND, "--require=lsm=bpf", "--smp=2", "--timeout=600"],
-        tests: &["kernel_target", "--ignored"],
-    },
-    Run {
-        guest: &["--kernel=latest", COMMAND, "--require=lsm=bpf", "--smp=2", "--timeout=600"],
-        tests: &["kernel_target", "--ignored"],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.1",
-            COMMAND,
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            NOT_PREEMPTED,
-            "--timeout=600",
-        ],
-        tests: &["kernel_target", "--ignored", "log::", "started_as_by_a_shell"],
-    },
-    Run {
-        guest: &[
-            "--kernel=6.12",
-            COMMAND,
-            WITHOUT_BPF,
-            "--require=no-lsm=bpf",
-            NOT_PREEMPTED,
-            "--timeout=600",
-        ],
-        tests: &["kernel_target", "--ignored", "log::", "started_as_by_a_shell"],
-    },
-];
+use table::{Boot, GROUPS, Group};
 
 /// `cargo xtask guest-test`.
 #[derive(clap::Args, Debug)]
 pub struct Options {
-    /// Only the boots that have all of these words among their arguments, such as 6.1 or no-lsm=bpf
+    /// Only these groups of tests, on these kernels (6.1, 6.12, latest), with bpf among their security modules or
+    /// without (bpf, no-bpf), preempting so (full, lazy, voluntary)
     words: Vec<String>,
+    /// Say what would run, and do not
+    #[arg(long)]
+    list: bool,
 }
 
-/// Runs the boots, all of them even if one fails.
+/// A boot, and the groups that share it.
+struct Guest {
+    boot: Boot,
+    groups: Vec<&'static Group>,
+}
+
+/// Runs what was asked for, all of it even if some fails.
 pub fn run(options: &Options) -> Result<ExitCode> {
+    let guests = guests(&options.words)?;
+    if options.list {
+        guests.iter().for_each(|guest| println!("{}", guest.name()));
+        return Ok(ExitCode::SUCCESS);
+    }
     let rules = shipped_rules()?;
-    let copy_rules = format!("--copy={}:/rules", rules.path().display());
-    let (mut ran, mut failed) = (0, 0);
-    for run in RUNS {
-        let line = [run.guest, &["--"], run.tests].concat();
-        let text = line.join(" ");
-        let has = |word: &String| {
-            let value = |argument: &str| argument.split_once('=').is_some_and(|(_, value)| value == word);
-            line.iter().any(|argument| argument.trim_start_matches("--") == word || value(argument))
-        };
-        if !options.words.iter().all(has) {
-            continue;
-        }
-        println!("guest-test: {text}");
-        ran += 1;
-        let status =
-            Command::new(std::env::current_exe()?).arg("vm").arg(&copy_rules).args(&line).status()?;
-        if !status.success() {
-            println!("guest-test: FAILED ({status}): {text}");
-            failed += 1;
+    let copies = [format!("--copy={}:/rules", rules.path().display())];
+    let mut failed = Vec::new();
+    for guest in &guests {
+        println!("guest-test: {}", guest.name());
+        if !guest.run(&copies)? {
+            println!("guest-test: FAILED: {}", guest.name());
+            failed.push(guest.name());
         }
     }
-    println!("guest-test: {ran} boots, {failed} failed");
-    Ok(if ran > 0 && failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    println!("guest-test: {} guests, {} failed", guests.len(), failed.len());
+    failed.iter().for_each(|name| println!("guest-test: FAILED: {name}"));
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The guests that have a part of the table that all words agree with. Words of one kind are alternatives.
+fn guests(words: &[String]) -> Result<Vec<Guest>> {
+    let all = || GROUPS.iter().flat_map(|group| group.boots.iter().map(move |boot| (*boot, group)));
+    let kinds = |(boot, group): (Boot, &Group)| {
+        let [kernel, bpf, preempt] = boot.words();
+        [kernel, bpf, preempt, group.name]
+    };
+    let mut asked: [Vec<&str>; 4] = Default::default();
+    for word in words {
+        let kind = all().find_map(|pair| kinds(pair).iter().position(|known| known == word));
+        let kind = kind.with_context(|| format!("no group of tests and no guest is known as {word:?}"))?;
+        asked[kind].push(word);
+    }
+    let mut guests: Vec<Guest> = Vec::new();
+    for (boot, group) in all() {
+        let wanted = |(known, words): (&str, &Vec<&str>)| words.is_empty() || words.contains(&known);
+        if !kinds((boot, group)).into_iter().zip(&asked).all(wanted) {
+            continue;
+        }
+        match guests.iter_mut().find(|guest| guest.boot == boot && guest.groups[0].guest == group.guest) {
+            Some(guest) => guest.groups.push(group),
+            None => guests.push(Guest { boot, groups: vec![group] }),
+        }
+    }
+    if guests.is_empty() {
+        bail!("nothing in the table is all of: {}", words.join(" "));
+    }
+    Ok(guests)
+}
+
+impl Guest {
+    fn name(&self) -> String {
+        let groups: Vec<&str> = self.groups.iter().map(|group| group.name).collect();
+        format!("{}: {}", self.boot.words().join(" "), groups.join(", "))
+    }
+
+    /// Whether all groups passed.
+    fn run(&self, copies: &[String]) -> Result<bool> {
+        let minutes: u64 = self.groups.iter().map(|group| group.minutes).sum();
+        let mut vm = Command::new(std::env::current_exe()?);
+        vm.arg("vm").args(self.boot.arguments()).args(self.groups[0].guest);
+        vm.args(copies).arg(format!("--timeout={}", minutes * 60));
+        Ok(vm.args(["--", "sh", "-c", &self.script()]).status()?.success())
+    }
+
+    /// All groups, also after one that fails.
+    fn script(&self) -> String {
+        let each = |group: &&Group| {
+            let Group { name, command, .. } = group;
+            format!(
+                "echo 'guest-test: group {name}'; begin=$(date +%s); ({command}); status=$?\n\
+                 echo \"guest-test: group {name} ended with $status after $(($(date +%s) - begin)) s\"\n\
+                 [ $status = 0 ] || failed=1\n"
+            )
+        };
+        format!("failed=0\n{}exit $failed\n", self.groups.iter().map(each).collect::<String>())
+    }
 }
 
 /// A folder with the shipped rules, those in C compiled: guests have no clang.
-pub fn shipped_rules() -> Result<tempfile::TempDir> {
+pub fn shipped_rules() -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
     for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../rules"))? {
         let source = entry?.path();
@@ -422,4 +125,52 @@ pub fn shipped_rules() -> Result<tempfile::TempDir> {
         }
     }
     Ok(folder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::table::BOOTS;
+    use super::*;
+
+    fn chosen(words: &[&str]) -> Vec<String> {
+        let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+        guests(&words).unwrap_or_else(|error| panic!("{error}")).iter().map(Guest::name).collect()
+    }
+
+    #[test]
+    fn words_of_one_kind_are_alternatives_and_kinds_are_conditions() {
+        assert_eq!(chosen(&["latest", "alone"]), ["latest bpf lazy: alone"]);
+        assert_eq!(
+            chosen(&["no-bpf", "voluntary", "verdict", "semantics"]),
+            ["6.1 no-bpf voluntary: verdict, semantics", "6.12 no-bpf voluntary: verdict, semantics"]
+        );
+    }
+
+    #[test]
+    fn what_asks_for_nothing_is_an_error() {
+        for words in [["latest", "vocabulary"], ["latest", "voluntary"]] {
+            assert!(guests(&words.map(str::to_owned)).is_err());
+        }
+    }
+
+    #[test]
+    fn everything_is_run_when_nothing_is_asked_for() {
+        let count: usize = guests(&[]).unwrap().iter().map(|guest| guest.groups.len()).sum();
+        assert_eq!(count, GROUPS.iter().map(|group| group.boots.len()).sum::<usize>());
+    }
+
+    /// What comes after a group that fails still runs, and the whole fails.
+    #[test]
+    fn one_failure_stops_nothing_and_is_not_forgotten() {
+        let group = |name, command| Group { name, guest: &[], command, boots: &[], minutes: 1 };
+        let groups = [group("bad", "echo one; exit 3"), group("good", "echo two")];
+        let script = |groups: &[&'static Group]| Guest { boot: BOOTS[0], groups: groups.to_vec() }.script();
+        let leaked: &'static [Group] = Box::leak(Box::new(groups));
+        let run = |script: &str| Command::new("sh").args(["-c", script]).output().unwrap();
+        let both = run(&script(&[&leaked[0], &leaked[1]]));
+        let said = String::from_utf8(both.stdout).unwrap();
+        assert!(said.contains("bad ended with 3") && said.contains("two"), "{said}");
+        assert!(!both.status.success());
+        assert!(run(&script(&[&leaked[1]])).status.success());
+    }
 }
