@@ -10,6 +10,7 @@ mod check;
 mod denials;
 mod domains;
 mod explain;
+mod layers;
 mod load;
 mod log;
 mod run;

@@ -19,6 +19,7 @@ use landlock_compiler::domain::Domain;
 use landlock_supervisor::{Ended, Error, Stacking, is_offered};
 use rustix::io::Errno;
 
+use crate::layers::Layers;
 use crate::{load, speak};
 use kernel::Prepared;
 
@@ -46,9 +47,8 @@ pub struct Args {
     /// What enforces the rules.
     #[arg(long, value_name = "TARGET", default_value = "auto")]
     target: Asked,
-    /// A rule file: .c, .s or .o; may be given several times.
-    #[arg(long = "rule", value_name = "FILE", required = true)]
-    rules: Vec<PathBuf>,
+    #[command(flatten)]
+    layers: Layers,
     /// Append refusals to FILE, one JSON object per line; `-` tells them on standard error, in words.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -140,8 +140,7 @@ impl Target {
 const NOTHING: &str = "the sandbox could not be established, nothing was run";
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
-    let rules = load::every_rule_or_tell(&args.rules, &load::ourselves());
-    let Some(domain) = rules.map(Domain::prepended) else { bail!("nothing was run") };
+    let Some(domain) = args.layers.domain_or_tell(&load::ourselves()) else { bail!("nothing was run") };
     if let Some(rule) = domain.rules().iter().find(|rule| rule.abi() > 1) {
         let name = rule.name();
         bail!("rule {name} is of ABI 2, which this version checks but cannot enforce; nothing was run");

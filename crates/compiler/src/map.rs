@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Arrays of handles that rules compare with: pure data, shared by the rules of a file and by whoever fills them.
 //!
-//! A handle is a number here. What it stands for, and keeping that alive, is the business of who puts it in: a
-//! target pins a file or a cgroup under each number.
+//! A handle holds a descriptor, which keeps alive what it stands for. Nothing here looks at it: that is the business
+//! of who puts it in, and of the targets.
 
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde::{Deserialize, Serialize};
@@ -11,9 +13,49 @@ use thiserror::Error;
 
 use crate::abi::handles::{ArrayKind, HandleType, UPDATE_EXIST, UPDATE_NOEXIST};
 
-/// Something that was pinned: unique among the handles of one holder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Handle(pub u64);
+/// A file, a directory or a cgroup that rules compare with. Clones are the same handle.
+#[derive(Clone, Debug)]
+pub struct Handle(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
+    number: u64,
+    descriptor: Option<OwnedFd>,
+}
+
+/// Handles with a descriptor count from here.
+static NEXT: AtomicU64 = AtomicU64::new(1 << 32);
+
+impl Handle {
+    /// What `descriptor` refers to (`O_PATH` is enough), for as long as the handle is in use.
+    pub fn held(descriptor: OwnedFd) -> Handle {
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Handle(Arc::new(Held { number, descriptor: Some(descriptor) }))
+    }
+
+    /// One that stands for nothing but its number, below 2^32: for questions about rules, not for enforcing them.
+    pub fn numbered(number: u64) -> Handle {
+        Handle(Arc::new(Held { number, descriptor: None }))
+    }
+
+    /// Its number, which no other handle of the process has.
+    pub fn number(&self) -> u64 {
+        self.0.number
+    }
+
+    /// What keeps alive what it stands for.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        self.0.descriptor.as_ref().map(AsFd::as_fd)
+    }
+}
+
+impl PartialEq for Handle {
+    fn eq(&self, other: &Handle) -> bool {
+        self.number() == other.number()
+    }
+}
+
+impl Eq for Handle {}
 
 /// What a file says of an array.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -80,6 +122,18 @@ impl Map {
     /// The handles in it now.
     pub fn handles(&self) -> Vec<Handle> {
         self.0.array.read().unwrap_or_else(PoisonError::into_inner).handles.clone()
+    }
+
+    /// Puts a handle behind the last one.
+    ///
+    /// # Errors
+    /// There is no room.
+    pub fn append(&self, handle: Handle) -> Result<(), ArrayError> {
+        let handle_type = match self.definition().kind {
+            ArrayKind::Fs => HandleType::FsFd,
+            ArrayKind::Cgroup => HandleType::CgroupFd,
+        };
+        self.change(|array| array.update(array.len(), handle_type as u32, handle, 0)).map(drop)
     }
 
     /// Changes it.

@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use crate::asm::{self, AsmErrors};
 use crate::clang::{BuildError, Clang};
+use crate::classic::{Filter, FilterError};
 use crate::elf::{self, ReadError};
 use crate::object::RuleObject;
 
@@ -59,6 +60,14 @@ pub enum FileError {
     /// An assembly text that is refused.
     #[error(transparent)]
     Assembly(#[from] AsmErrors),
+    /// A filter that the kernel would not take.
+    #[error("{}: {error}", path.display())]
+    Filter {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        error: FilterError,
+    },
     /// A C file that does not compile.
     #[error(transparent)]
     Build(#[from] BuildError),
@@ -74,6 +83,16 @@ pub fn read_file(path: &Path) -> Result<Vec<RuleObject>, FileError> {
     let mut rules = rules_of(path, &bytes)?;
     name_after(path, &mut rules);
     Ok(rules)
+}
+
+/// The seccomp filter in a file: an array of `struct sock_filter`, as libseccomp exports it (`seccomp_export_bpf`)
+/// and bubblewrap reads it. It may say `SECCOMP_RET_LANDLOCK | cookie`.
+///
+/// # Errors
+/// Why there is none; every error names the file.
+pub fn read_filter(path: &Path) -> Result<Filter, FileError> {
+    let bytes = read_bounded(path)?;
+    Filter::from_bytes(&bytes).map_err(|error| FileError::Filter { path: path.to_owned(), error })
 }
 
 /// Names rules so that a denial tells which file to look into.

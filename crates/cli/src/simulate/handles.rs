@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the user says of the handles in maps: nothing here is asked of a file system.
 
-use landlock_compiler::abi::handles::{ArrayKind, HandleType, Properties};
+use landlock_compiler::abi::handles::{ArrayKind, Properties};
 use landlock_compiler::evaluate::{Direction, Relation};
 use landlock_compiler::map::Handle;
 use landlock_compiler::rule::Rule;
@@ -53,21 +53,11 @@ pub fn fill(rules: &[Rule], matches: &[Match]) -> Result<Told, String> {
             if filled.iter().any(|other| map.is(other)) {
                 continue;
             }
-            let handle_type = match map.definition().kind {
-                ArrayKind::Fs => HandleType::FsFd,
-                ArrayKind::Cgroup
-                    if wanted.how.shared.is_empty() || wanted.how.above && wanted.how.beneath =>
-                {
-                    HandleType::CgroupFd
-                }
-                ArrayKind::Cgroup => {
-                    return Err(format!("map {} is of cgroups: they have no properties", wanted.map));
-                }
-            };
-            let append =
-                |index| map.change(|array| array.update(index, handle_type as u32, Handle(handle), 0));
-            let index = u32::try_from(map.handles().len()).unwrap_or(u32::MAX);
-            append(index).map_err(|error| format!("map {}: {error}", wanted.map))?;
+            let has_properties = !(wanted.how.shared.is_empty() || wanted.how.above && wanted.how.beneath);
+            if map.definition().kind == ArrayKind::Cgroup && has_properties {
+                return Err(format!("map {} is of cgroups: they have no properties", wanted.map));
+            }
+            map.append(Handle::numbered(handle)).map_err(|error| format!("map {}: {error}", wanted.map))?;
             filled.push(map.clone());
         }
         if filled.is_empty() {
@@ -78,22 +68,22 @@ pub fn fill(rules: &[Rule], matches: &[Match]) -> Result<Told, String> {
 }
 
 impl Told {
-    fn of(&self, handle: Handle) -> Option<&How> {
-        self.0.get(usize::try_from(handle.0).ok()?)
+    fn of(&self, handle: &Handle) -> Option<&How> {
+        self.0.get(usize::try_from(handle.number()).ok()?)
     }
 }
 
 impl Relation for Told {
-    fn shared(&self, handle: Handle) -> Option<Properties> {
+    fn shared(&self, handle: &Handle) -> Option<Properties> {
         Some(self.of(handle)?.shared)
     }
 
-    fn beneath(&self, handle: Handle, direction: Direction) -> Option<bool> {
+    fn beneath(&self, handle: &Handle, direction: Direction) -> Option<bool> {
         let how = self.of(handle)?;
         Some(if direction == Direction::Beneath { how.beneath } else { how.above })
     }
 
-    fn cgroup_beneath(&self, handle: Handle, direction: Direction) -> Option<bool> {
+    fn cgroup_beneath(&self, handle: &Handle, direction: Direction) -> Option<bool> {
         self.beneath(handle, direction)
     }
 }

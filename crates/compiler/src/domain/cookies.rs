@@ -8,6 +8,7 @@ use super::Domain;
 use crate::abi::Event;
 use crate::classic::{Action, Filter, SyscallData};
 use crate::evaluate::{HookCall, HookInput, HookVerdict, Question, Relation, run};
+use crate::map::Map;
 use crate::rule::Rule;
 
 /// One thing that is installed on a thread.
@@ -43,6 +44,17 @@ impl Domain {
         domain.rules.reverse();
         domain.filters.reverse();
         domain
+    }
+
+    /// The arrays of handles its rules refer to, each once, in the order of the rules.
+    pub fn maps(&self) -> Vec<&Map> {
+        let mut maps: Vec<&Map> = Vec::new();
+        for map in self.rules.iter().flat_map(Rule::maps) {
+            if !maps.iter().any(|known| known.is(map)) {
+                maps.push(map);
+            }
+        }
+        maps
     }
 
     /// The filters, newest first.

@@ -29,13 +29,13 @@ pub enum Direction {
 /// from its mount's root, is beneath nothing but itself.
 pub trait Relation {
     /// What the object has in common with the handle's file.
-    fn shared(&self, handle: Handle) -> Option<Properties>;
+    fn shared(&self, handle: &Handle) -> Option<Properties>;
 
     /// Whether one is the other, or beneath it, through mounts and however deep.
-    fn beneath(&self, handle: Handle, direction: Direction) -> Option<bool>;
+    fn beneath(&self, handle: &Handle, direction: Direction) -> Option<bool>;
 
     /// The same of the caller's cgroup (of version 2) and the handle's.
-    fn cgroup_beneath(&self, handle: Handle, direction: Direction) -> Option<bool>;
+    fn cgroup_beneath(&self, handle: &Handle, direction: Direction) -> Option<bool>;
 }
 
 /// Nothing can be told of any handle.
@@ -43,15 +43,15 @@ pub trait Relation {
 pub struct Unrelated;
 
 impl Relation for Unrelated {
-    fn shared(&self, _handle: Handle) -> Option<Properties> {
+    fn shared(&self, _handle: &Handle) -> Option<Properties> {
         None
     }
 
-    fn beneath(&self, _handle: Handle, _direction: Direction) -> Option<bool> {
+    fn beneath(&self, _handle: &Handle, _direction: Direction) -> Option<bool> {
         None
     }
 
-    fn cgroup_beneath(&self, _handle: Handle, _direction: Direction) -> Option<bool> {
+    fn cgroup_beneath(&self, _handle: &Handle, _direction: Direction) -> Option<bool> {
         None
     }
 }
@@ -97,13 +97,13 @@ impl Comparison<'_> {
 
     /// Whether one handle matches; no handle does in an empty array. A match is one whatever cannot be told of
     /// the others.
-    fn any(&self, matches: impl Fn(Handle) -> Option<bool>) -> Option<i64> {
+    fn any(&self, matches: impl Fn(&Handle) -> Option<bool>) -> Option<i64> {
         if self.op != OP_OR {
             return Some(EINVAL);
         }
         let mut none = Some(NO_MATCH);
         for handle in self.handles {
-            match matches(*handle) {
+            match matches(handle) {
                 Some(true) => return Some(MATCH),
                 Some(false) => {}
                 None => none = None,

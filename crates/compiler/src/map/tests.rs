@@ -10,7 +10,8 @@ const ANY: u64 = 0;
 
 fn array(len: u32) -> Array {
     let mut array = Array::new(Some(ArrayKind::Fs), 3);
-    (0..len).for_each(|index| assert_eq!(array.update(index, FS, Handle(index.into()), ANY), Ok(None)));
+    (0..len)
+        .for_each(|index| assert_eq!(array.update(index, FS, Handle::numbered(index.into()), ANY), Ok(None)));
     array
 }
 
@@ -21,40 +22,43 @@ fn errno<T>(result: Result<T, ArrayError>) -> i32 {
 #[test]
 fn handles_are_appended_and_replaced_without_gaps() {
     let mut array = array(2);
-    assert_eq!(array.update(1, FS, Handle(7), ANY), Ok(Some(Handle(1))));
-    assert_eq!(array.update(2, FS, Handle(8), UPDATE_EXIST), Ok(None));
-    assert_eq!(array.handles(), [Handle(0), Handle(7), Handle(8)]);
-    assert_eq!(errno(array.update(3, FS, Handle(9), ANY)), 7);
-    assert_eq!(errno(self::array(0).update(1, FS, Handle(9), ANY)), 22);
+    assert_eq!(array.update(1, FS, Handle::numbered(7), ANY), Ok(Some(Handle::numbered(1))));
+    assert_eq!(array.update(2, FS, Handle::numbered(8), UPDATE_EXIST), Ok(None));
+    assert_eq!(array.handles(), [Handle::numbered(0), Handle::numbered(7), Handle::numbered(8)]);
+    assert_eq!(errno(array.update(3, FS, Handle::numbered(9), ANY)), 7);
+    assert_eq!(errno(self::array(0).update(1, FS, Handle::numbered(9), ANY)), 22);
 }
 
 #[test]
 fn flags_are_those_of_maps_and_only_making_always_fails() {
-    assert_eq!(errno(array(1).update(0, FS, Handle(9), 3)), 22);
-    assert_eq!(errno(array(1).update(0, FS, Handle(9), UPDATE_NOEXIST)), 17);
-    assert_eq!(errno(array(1).update(1, FS, Handle(9), UPDATE_NOEXIST)), 17);
-    assert!(array(1).update(1, FS, Handle(9), UPDATE_EXIST).is_ok());
+    assert_eq!(errno(array(1).update(0, FS, Handle::numbered(9), 3)), 22);
+    assert_eq!(errno(array(1).update(0, FS, Handle::numbered(9), UPDATE_NOEXIST)), 17);
+    assert_eq!(errno(array(1).update(1, FS, Handle::numbered(9), UPDATE_NOEXIST)), 17);
+    assert!(array(1).update(1, FS, Handle::numbered(9), UPDATE_EXIST).is_ok());
 }
 
 #[test]
 fn the_kind_is_the_definition_s_or_the_first_update_s() {
-    assert_eq!(errno(array(1).update(1, CGROUP, Handle(9), ANY)), 22);
+    assert_eq!(errno(array(1).update(1, CGROUP, Handle::numbered(9), ANY)), 22);
     let mut open = Array::new(None, 3);
     assert_eq!(open.kind(), None);
-    assert_eq!(open.update(0, CGROUP, Handle(1), ANY), Ok(None));
+    assert_eq!(open.update(0, CGROUP, Handle::numbered(1), ANY), Ok(None));
     assert_eq!(open.kind(), Some(ArrayKind::Cgroup));
-    assert_eq!(open.update(1, FS, Handle(2), ANY), Err(ArrayError::Kind { kind: ArrayKind::Cgroup }));
+    assert_eq!(
+        open.update(1, FS, Handle::numbered(2), ANY),
+        Err(ArrayError::Kind { kind: ArrayKind::Cgroup })
+    );
     for unknown in [0, 4, u32::MAX] {
-        assert_eq!(errno(array(1).update(0, unknown, Handle(9), ANY)), 22);
+        assert_eq!(errno(array(1).update(0, unknown, Handle::numbered(9), ANY)), 22);
     }
 }
 
 #[test]
 fn a_glob_fixes_the_kind_and_is_refused() {
     let mut open = Array::new(None, 3);
-    assert_eq!(errno(open.update(0, GLOB, Handle(1), ANY)), 22);
+    assert_eq!(errno(open.update(0, GLOB, Handle::numbered(1), ANY)), 22);
     assert_eq!((open.kind(), open.handles().len()), (Some(ArrayKind::Fs), 0));
-    assert_eq!(errno(open.update(0, CGROUP, Handle(1), ANY)), 22);
+    assert_eq!(errno(open.update(0, CGROUP, Handle::numbered(1), ANY)), 22);
 }
 
 #[test]
@@ -63,8 +67,8 @@ fn only_the_last_is_deleted_and_nothing_is_looked_up() {
     for index in [0, 2, u32::MAX] {
         assert_eq!(errno(array.delete(index)), 22);
     }
-    assert_eq!(array.delete(1), Ok(Handle(1)));
-    assert_eq!(array.delete(0), Ok(Handle(0)));
+    assert_eq!(array.delete(1), Ok(Handle::numbered(1)));
+    assert_eq!(array.delete(0), Ok(Handle::numbered(0)));
     assert_eq!(errno(array.delete(0)), 22);
     assert_eq!(errno(self::array(1).lookup(0)), 22);
 }
@@ -81,8 +85,8 @@ fn a_change_is_seen_by_every_clone_and_by_no_other_map() {
     let definition = Definition { name: "allowed".into(), kind: ArrayKind::Fs, max_entries: 1 };
     let (map, other) = (Map::new(definition.clone()), Map::new(definition));
     let clone = map.clone();
-    assert_eq!(map.change(|array| array.update(0, FS, Handle(5), ANY)), Ok(None));
-    assert_eq!((clone.handles(), other.handles()), (vec![Handle(5)], vec![]));
+    assert_eq!(map.change(|array| array.update(0, FS, Handle::numbered(5), ANY)), Ok(None));
+    assert_eq!((clone.handles(), other.handles()), (vec![Handle::numbered(5)], vec![]));
     assert!(map.is(&clone) && !map.is(&other) && map == other);
 }
 
@@ -96,7 +100,7 @@ proptest! {
             let kind = array.kind();
             let done = match delete {
                 true => array.delete(index).map(Some),
-                false => array.update(index, number, Handle(step), flags),
+                false => array.update(index, number, Handle::numbered(step), flags),
             };
             match done {
                 Err(_) => prop_assert_eq!(array.handles(), &before[..]),

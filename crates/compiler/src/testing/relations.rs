@@ -57,7 +57,9 @@ pub fn fill(map: &Map, handle_type: HandleType, handles: &[usize]) {
             array.delete(u32::try_from(last).expect("few")).expect("the last one");
         }
         for (index, handle) in (0..).zip(handles) {
-            array.update(index, handle_type as u32, Handle(*handle as u64), 0).expect("there is room");
+            array
+                .update(index, handle_type as u32, Handle::numbered(*handle as u64), 0)
+                .expect("there is room");
         }
     });
 }
@@ -75,8 +77,8 @@ fn directed(direction: Direction, ours: usize, theirs: usize) -> (usize, usize) 
 }
 
 impl Relation for Model {
-    fn shared(&self, handle: Handle) -> Option<Properties> {
-        let index = usize::try_from(handle.0).ok()?;
+    fn shared(&self, handle: &Handle) -> Option<Properties> {
+        let index = usize::try_from(handle.number()).ok()?;
         let (ours, theirs) = (self.nodes[self.object], self.nodes.get(index)?);
         let mut shared = Properties::empty();
         shared.set(Properties::DENTRY, index == self.object);
@@ -86,13 +88,13 @@ impl Relation for Model {
         Some(shared)
     }
 
-    fn beneath(&self, handle: Handle, direction: Direction) -> Option<bool> {
-        let (low, high) = directed(direction, self.object, usize::try_from(handle.0).ok()?);
+    fn beneath(&self, handle: &Handle, direction: Direction) -> Option<bool> {
+        let (low, high) = directed(direction, self.object, usize::try_from(handle.number()).ok()?);
         Some(reaches(low, high, |node| self.nodes.get(node)?.parent))
     }
 
-    fn cgroup_beneath(&self, handle: Handle, direction: Direction) -> Option<bool> {
-        let (low, high) = directed(direction, self.cgroup, usize::try_from(handle.0).ok()?);
+    fn cgroup_beneath(&self, handle: &Handle, direction: Direction) -> Option<bool> {
+        let (low, high) = directed(direction, self.cgroup, usize::try_from(handle.number()).ok()?);
         Some(reaches(low, high, |cgroup| *self.cgroups.get(cgroup)?))
     }
 }

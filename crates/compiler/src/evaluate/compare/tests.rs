@@ -20,7 +20,7 @@ fn tree(object: usize, cgroup: usize) -> Model {
 }
 
 fn handles(of: &[usize]) -> Vec<Handle> {
-    of.iter().map(|handle| Handle(*handle as u64)).collect()
+    of.iter().map(|handle| Handle::numbered(*handle as u64)).collect()
 }
 
 fn prop(object: usize, flags: Properties, of: &[usize]) -> Option<i64> {
@@ -208,7 +208,7 @@ proptest! {
             let comparison = Comparison { flags, handles, op: OP_OR, relation: &model };
             (comparison.fs_prop(false), comparison.fs_beneath(false))
         };
-        let single: Vec<_> = all.iter().map(|handle| ask(&[*handle])).collect();
+        let single: Vec<_> = all.iter().map(|handle| ask(std::slice::from_ref(handle))).collect();
         let any = |answers: Vec<Option<i64>>| Some(i64::from(!answers.contains(&Some(0))));
         let (prop, beneath) = ask(&all);
         prop_assert_eq!(prop, any(single.iter().map(|each| each.0).collect()));
@@ -223,9 +223,9 @@ proptest! {
     fn reverse_is_beneath_seen_from_the_handle(model in model()) {
         for handle in 0..model.nodes.len() {
             let from_there = Model { object: handle, ..model.clone() };
-            let (ours, theirs) = (Handle(model.object as u64), Handle(handle as u64));
-            let reverse = model.beneath(theirs, Direction::Reverse);
-            prop_assert_eq!(reverse, from_there.beneath(ours, Direction::Beneath));
+            let (ours, theirs) = (Handle::numbered(model.object as u64), Handle::numbered(handle as u64));
+            let reverse = model.beneath(&theirs, Direction::Reverse);
+            prop_assert_eq!(reverse, from_there.beneath(&ours, Direction::Beneath));
         }
     }
 }
