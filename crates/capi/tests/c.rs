@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! `api.c`, compiled against the header and both libraries, outside of sandboxes and inside. Without a harness: starting a
+//! `api.c`, compiled against the header and both libraries, outside of sandboxes and inside; and the programs that are
+//! written from v7's documentation alone, with the library in place of the system calls. Without a harness: starting a
 //! sandbox takes a process with one thread.
 
 use std::path::{Path, PathBuf};
@@ -12,11 +13,8 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("landlock-capi-{}", std::process::id()));
     std::fs::create_dir(&folder).expect("a folder");
     for library in ["liblandlock_ebpf.so", "liblandlock_ebpf.a"] {
-        let program = compile(&folder, library);
-        let inside = |part: &str| {
-            let sandbox = Sandbox::new(Domain::default()).stackable(true);
-            sandbox.spawn(command(&program, part)).expect("a sandbox").wait().expect("an end")
-        };
+        let program = compile(&folder, "tests/api.c", library);
+        let inside = |part: &str| confined(&program, part);
         for part in ["load", "outside"] {
             let status = command(&program, part).status().expect("run");
             assert!(status.success(), "{library}: {part}: {status}");
@@ -27,7 +25,29 @@ fn main() {
         }
         println!("test {library} ... ok");
     }
+    for (name, parts) in TWINS {
+        let program = compile(&folder, &format!("../cli/tests/v7/programs/{name}.c"), "liblandlock_ebpf.so");
+        for part in *parts {
+            let status = confined(&program, part);
+            assert!(status.success(), "{name} {part}: {status}");
+        }
+        println!("test {name} ... ok");
+    }
     std::fs::remove_dir_all(&folder).expect("the folder gone");
+}
+
+/// Programs that make the raw system calls elsewhere, and what they are asked for.
+const TWINS: &[(&str, &[&str])] = &[
+    ("load", &["root"]),
+    ("prepend", &["all"]),
+    ("fs", &["read", "memory", "open"]),
+    ("trace", &["all"]),
+    ("pass", &["all"]),
+];
+
+fn confined(program: &Path, part: &str) -> std::process::ExitStatus {
+    let sandbox = Sandbox::new(Domain::default()).stackable(true);
+    sandbox.spawn(command(program, part)).expect("a sandbox").wait().expect("an end")
 }
 
 /// Cargo does not build them for a test: nothing in Rust links to them.
@@ -49,19 +69,21 @@ fn command(program: &Path, part: &str) -> Command {
     command
 }
 
-fn compile(folder: &Path, library: &str) -> PathBuf {
+fn compile(folder: &Path, source: &str, library: &str) -> PathBuf {
     let test = std::env::current_exe().expect("our own path");
     let library = test.parent().and_then(Path::parent).expect("a target folder").join(library);
     // As installed.
     let soname = folder.join("liblandlock-ebpf.so.0");
     std::fs::copy(&library, &soname).expect("the library");
-    let program = folder.join(format!("api-{}", library.extension().expect("an extension").display()));
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let source = here.join(source);
+    let names = [source.file_stem(), library.extension()].map(|name| name.expect("a name").to_string_lossy());
+    let program = folder.join(names.join("-"));
     let cc = Command::new("cc")
-        .args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-I"])
+        .args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-DWITH_API", "-I"])
         .arg(here.join("../../include"))
         .arg("-o")
-        .args([&program, &here.join("tests/api.c"), &library])
+        .args([&program, &source, &library])
         .args(["-ldl", "-lm"])
         .arg(format!("-Wl,-rpath,{}", folder.display()))
         .output()

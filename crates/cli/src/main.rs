@@ -7,6 +7,7 @@
 
 mod build;
 mod check;
+mod compat;
 mod denials;
 mod domains;
 mod explain;
@@ -18,7 +19,6 @@ mod simulate;
 mod speak;
 mod status;
 
-use std::ffi::OsStr;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -38,6 +38,7 @@ enum Command {
     Explain(explain::Args),
     Simulate(simulate::Args),
     Run(run::Args),
+    Compat(compat::Args),
     Status(status::Args),
     Domains(domains::Args),
     Log(log::Args),
@@ -53,13 +54,15 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(message) => return misused(&message),
     };
-    let failed = if matches!(cli.command, Command::Run(_)) { run::NOTHING_RAN } else { FAILED };
+    let failed =
+        if matches!(cli.command, Command::Run(_) | Command::Compat(_)) { run::NOTHING_RAN } else { FAILED };
     let done = match cli.command {
         Command::Build(args) => build::execute(&args),
         Command::Check(args) => check::execute(&args),
         Command::Explain(args) => explain::execute(&args),
         Command::Simulate(args) => simulate::execute(&args),
         Command::Run(args) => run::execute(&args),
+        Command::Compat(args) => compat::execute(&args),
         Command::Status(args) => status::execute(&args),
         Command::Domains(args) => domains::execute(&args),
         Command::Log(args) => log::execute(&args),
@@ -76,7 +79,9 @@ fn misused(message: &clap::Error) -> ExitCode {
     drop(message.print());
     match message.exit_code() {
         0 => ExitCode::SUCCESS,
-        _ if std::env::args_os().nth(1).as_deref() == Some(OsStr::new("run")) => run::NOTHING_RAN.into(),
+        _ if std::env::args_os().nth(1).is_some_and(|word| word == "run" || word == "compat") => {
+            run::NOTHING_RAN.into()
+        }
         _ => MISUSED.into(),
     }
 }

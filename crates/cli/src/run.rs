@@ -31,7 +31,7 @@ const NOT_EXECUTABLE: u8 = 126;
 const NOT_FOUND: u8 = 127;
 /// Added to the number of the signal that ended the command.
 const SIGNALLED: i32 = 128;
-const SIGKILL: i32 = 9;
+pub const SIGKILL: i32 = 9;
 
 /// Run a command with rules in force on it and on everything it starts, for ever.
 ///
@@ -137,7 +137,7 @@ impl Target {
     }
 }
 
-const NOTHING: &str = "the sandbox could not be established, nothing was run";
+pub const NOTHING: &str = "the sandbox could not be established, nothing was run";
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(domain) = args.layers.domain_or_tell(&load::ourselves()) else { bail!("nothing was run") };
@@ -157,11 +157,16 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let stacking = if args.stackable || is_ourselves(program) { Stacking::Any } else { Stacking::Covered };
     let ended = target.run(domain, log, command, stacking)?;
+    Ok(told(&ended, program))
+}
+
+/// The exit code for the end of `program`, after telling why it could not even begin.
+pub fn told(ended: &Ended, program: &OsStr) -> ExitCode {
     if let Ended::NotStarted(errno) = ended {
-        let why = std::io::Error::from_raw_os_error(errno);
+        let why = std::io::Error::from_raw_os_error(*errno);
         speak::notice(&format!("cannot execute {}: {why}", program.display()));
     }
-    Ok(code(&ended))
+    code(ended)
 }
 
 /// Whether a command is `landlock` again, which will want to prepend rules that nobody knows yet.
@@ -176,7 +181,7 @@ fn is_ourselves(program: &OsStr) -> bool {
 }
 
 /// Opened before anything is confined: the command need not be able to.
-fn open_log(path: &Path) -> anyhow::Result<Log> {
+pub fn open_log(path: &Path) -> anyhow::Result<Log> {
     if path == Path::new("-") {
         let error = std::io::stderr().as_fd().try_clone_to_owned();
         return Ok(Log::text(File::from(error.context("cannot log to standard error")?)));

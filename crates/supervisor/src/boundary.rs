@@ -8,6 +8,8 @@
 //! A domain must handle some right. REFER, granted everywhere, is the one that changes least: renames and
 //! links go on as before. What it does cost: a domain that handles any file system right may not mount.
 
+use std::os::fd::OwnedFd;
+
 use landlock::{
     AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
     RulesetCreatedAttr, RulesetError, RulesetStatus,
@@ -51,6 +53,11 @@ pub fn layer() -> Result<RulesetCreated, Error> {
         .create()?
         .add_rule(PathBeneath::new(PathFd::new("/")?, refer))?;
     Ok(ruleset)
+}
+
+/// The same as a descriptor, for another thread to enter by landlock_restrict_self(2).
+pub fn layer_descriptor() -> Result<OwnedFd, Error> {
+    Option::from(layer()?).ok_or(Error::Partial)
 }
 
 /// Enters the layer, on the calling thread; sets no_new_privs. It holds for all the thread starts.

@@ -17,7 +17,7 @@ use landlock_compiler::specialise::{Bits, Known, ObjectKnown};
 
 use crate::syscalls::{Carry, Case, Does, Half, LOOKUP, Possible, PossiblyAbout, Row, TABLE, Test, Types};
 
-pub use stacking::{Stacking, covers, plan_of_tree};
+pub use stacking::{PREPEND_LANDLOCK_RULE, PROG_LOAD, Stacking, covers, plan_of_tree};
 
 /// `AUDIT_ARCH_X86_64`.
 pub const ARCH: u32 = 0xc000_003e;

@@ -17,6 +17,7 @@ compile_error!("the supervisor target knows the syscall table of x86-64 Linux on
 
 mod act;
 mod boundary;
+mod compat;
 mod filter;
 mod interruptible;
 mod judge;
@@ -34,6 +35,8 @@ mod walk;
 
 pub use filter::Stacking;
 pub use landlock_compiler::denial;
-pub use launch::{Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, spawn};
+pub use launch::{
+    Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, run_v7, spawn,
+};
 pub use stack::is_offered;
 pub use syscalls::name as syscall_name;

@@ -12,6 +12,7 @@ use landlock_compiler::abi::Actions;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+use crate::compat;
 use crate::filter::ARCH;
 use crate::interruptible::Watch;
 use crate::judge::actions;
@@ -68,6 +69,11 @@ impl Shared {
     /// Whether a caller's identity has to be looked up before acting for it.
     pub fn identity_may_differ(&self) -> bool {
         self.elsewhere.load(Ordering::Acquire)
+    }
+
+    /// Whether another thread takes the next notification, so that this one can wait for the caller to make one.
+    pub fn somebody_else_serves(&self) -> bool {
+        self.idle.load(Ordering::Acquire) != 0
     }
 
     /// Keeps every other change of names out while one is judged and made.
@@ -186,7 +192,8 @@ fn decide(shared: &Shared, notification: Notification) -> Answer {
             "which rules are in force here cannot be told",
         );
     }
-    let answer = match known.map(|row| &row.does) {
+    let of_v7 = compat::answer(&request);
+    let of_today = || match known.map(|row| &row.does) {
         None => {
             request.judge.refuse_because(&request, nothing, "syscalls of another architecture are closed")
         }
@@ -196,6 +203,7 @@ fn decide(shared: &Shared, notification: Notification) -> Answer {
         Some(Does::Announces(_, handler) | Does::Renames(_, handler)) => handler(&request),
         Some(Does::Asks(_, Carry::Out(handler) | Carry::On(handler))) => handler(&request),
     };
+    let answer = of_v7.unwrap_or_else(of_today);
     if let Ok(Reply::Descriptor { fd, .. }) = &answer {
         shared.passing.admit(&request, fd.as_fd())?;
     }

@@ -25,9 +25,10 @@ pub mod tag;
 
 pub use client::{Entry, define, is_offered, while_layering};
 pub use domains::Domains;
-pub use serve::{create_ruleset, personality, prctl};
+pub use serve::{create_ruleset, loader, personality, prctl};
 
 use landlock_compiler::object::RuleObject;
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 /// The prctl option: "LLst".
@@ -42,6 +43,11 @@ const FORGET_LOG: u32 = 2;
 
 /// Whether the calling thread is about to make a layer of mainline Landlock for the ptrace boundary: 1 or 0.
 const LAYERS: u32 = 3;
+
+/// The personality of a thread that cannot change it now.
+pub fn personality_of(tid: u32) -> Result<u32, Errno> {
+    domains::personality(&tid.to_string())
+}
 
 /// What both sides must agree on.
 const VERSION: i64 = 1;

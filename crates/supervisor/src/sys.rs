@@ -9,6 +9,7 @@
 
 mod files;
 mod identity;
+mod inject;
 mod io;
 mod memory;
 mod notify;
@@ -27,6 +28,7 @@ pub use files::{
     set_file_attributes, shared_memory_mode, stat_of, statx_of, truncate,
 };
 pub use identity::{FileIds, assume, unshare_fs};
+pub use inject::{Held, Seized};
 pub use io::{
     CloneRange, Listing, Lock, clone_range, deduplicate, directory_entries, file_size_limit, take_pending,
 };

@@ -3,8 +3,8 @@
 
 use landlock_compiler::domain::Domain;
 
-use super::{Plan, plan, plan_for};
-use crate::syscalls::Test;
+use super::{Plan, add, plan, plan_for};
+use crate::syscalls::{Half, TABLE, Test};
 
 /// Which rules sandboxes inside a sandbox may have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Stacking {
     /// Any. Everything that any rule could deny is notified, from the start, which is slow; and what the supervisor
     /// refuses to decide at all (asynchronous I/O, message queues, file handles …) is refused to everybody.
     Any,
+    /// Any, and the tree's own calls of v7, bpf(2) and seccomp(2), are answered: see [`run_v7`](crate::run_v7).
+    V7,
 }
 
 /// The plan for the outermost domain of a tree.
@@ -22,8 +24,26 @@ pub fn plan_of_tree(domain: &Domain, stacking: Stacking) -> Vec<Plan> {
     match stacking {
         Stacking::Covered => plan(domain),
         Stacking::Any => plan_for(None),
+        Stacking::V7 => {
+            let mut plans = plan_for(None);
+            for (row, plan) in TABLE.iter().zip(&mut plans) {
+                let command = CALLS_OF_V7.iter().find(|(name, _)| *name == row.name);
+                if let Some((_, command)) = command {
+                    let test = Test { arg: 0, half: Half::Low, mask: u32::MAX, value: *command, equal: true };
+                    add(plan, vec![vec![test]]);
+                }
+            }
+            plans
+        }
     }
 }
+
+/// The calls of v7, and the number each has in its first argument.
+const CALLS_OF_V7: [(&str, u32); 2] = [("bpf", PROG_LOAD), ("seccomp", PREPEND_LANDLOCK_RULE)];
+/// `BPF_PROG_LOAD`.
+pub const PROG_LOAD: u32 = 5;
+/// `SECCOMP_PREPEND_LANDLOCK_RULE`; since Linux 4.14 `SECCOMP_GET_ACTION_AVAIL`.
+pub const PREPEND_LANDLOCK_RULE: u32 = 2;
 
 /// Whether everything is notified that `needed` wants notified.
 pub fn covers(watched: &[Plan], needed: &[Plan]) -> bool {

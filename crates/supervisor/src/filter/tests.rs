@@ -208,3 +208,20 @@ fn other_architectures_are_notified_and_unknown_numbers_are_missing() {
     assert_eq!(run(&filter, ARCH, 600, [0; 6]), MISSING);
     assert_eq!(run(&filter, ARCH, number("clone3"), [0; 6]), MISSING);
 }
+
+/// Only where they are answered, and only the two.
+#[test]
+fn the_calls_of_v7_are_notified_where_they_are_answered() {
+    let says = |stacking, name, first| {
+        let filter = compose(plan_of_tree(&Domain::default(), stacking));
+        run(&filter, ARCH, number(name), [first, 0, 0, 0, 0, 0])
+    };
+    const MAP_CREATE: u64 = 0;
+    for (name, v7, other) in [("bpf", 5, MAP_CREATE), ("seccomp", 2, 1)] {
+        assert_eq!(says(Stacking::V7, name, v7), NOTIFY, "{name}");
+        // The kernel looks at 32 bits.
+        assert_eq!(says(Stacking::V7, name, v7 | 1 << 32), NOTIFY, "{name}");
+        assert_eq!(says(Stacking::V7, name, other), ALLOW, "{name}");
+        assert_eq!(says(Stacking::Any, name, v7), ALLOW, "{name}");
+    }
+}

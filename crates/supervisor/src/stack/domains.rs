@@ -24,6 +24,8 @@ const MAX_INSNS: usize = 1 << 20;
 pub struct Domains {
     /// What the filter notifies.
     watched: Vec<Plan>,
+    /// Whether the tree's own calls of v7 are answered.
+    pub answers_v7: bool,
     outermost: Arc<Judge>,
     nested: RwLock<Vec<Nested>>,
     /// Threads that make a layer of the ptrace boundary now.
@@ -46,6 +48,7 @@ impl Domains {
         let watched = filter::plan_of_tree(&outermost.domain, stacking);
         Domains {
             watched,
+            answers_v7: stacking == Stacking::V7,
             outermost: Arc::new(outermost),
             nested: RwLock::default(),
             layering: Mutex::default(),

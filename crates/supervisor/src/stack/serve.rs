@@ -68,8 +68,8 @@ fn define(request: &Request<'_>) -> Answer {
     Ok(Reply::Value(request.shared.domains.define(request.judge.number, rules, log)?.into()))
 }
 
-/// A capability counts only in the initial user namespace.
-fn loader(request: &Request<'_>) -> Result<Loader, Errno> {
+/// What the caller may load. A capability counts only in the initial user namespace.
+pub fn loader(request: &Request<'_>) -> Result<Loader, Errno> {
     const INITIAL: u64 = 0xefff_fffd;
     const CAP_SYS_ADMIN: u64 = 1 << 21;
     let capable = request.status()?.bits("CapEff:").ok_or(Errno::IO)? & CAP_SYS_ADMIN != 0;
