@@ -5,6 +5,7 @@
 mod bench;
 mod btf_subset;
 mod guest_test;
+mod install;
 mod vm;
 
 use std::process::ExitCode;
@@ -28,6 +29,8 @@ enum Task {
     BenchInside(bench::guest::inside::Options),
     /// Run the tests that need a kernel of their own, in guests
     GuestTest(guest_test::Options),
+    /// Build the commands and the C library, and install them with headers, man pages and rules
+    Install(install::Options),
     /// Save the types tests need from the BTF of every supported kernel series
     BtfSubset(btf_subset::Options),
 }
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
         Task::Vm(options) => vm::run(&options),
         Task::GuestTest(options) => guest_test::run(&options),
         Task::BtfSubset(options) => btf_subset::run(&options),
+        Task::Install(options) => install::run(&options).map(|()| ExitCode::SUCCESS),
         Task::VmTest => vm::selftest::run(),
         Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Task::BenchProbe(options) => bench::probe::measure(&options).map(|()| ExitCode::SUCCESS),

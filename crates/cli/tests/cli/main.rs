@@ -7,6 +7,7 @@ mod build;
 mod check;
 mod creation;
 mod explain;
+mod man;
 mod readme;
 mod run;
 mod selftests;
