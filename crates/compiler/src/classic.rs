@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::abi::hook::RET_LANDLOCK;
 
 pub use check::{FilterError, FilterFault};
+pub(crate) use check::{code, targets};
 
 /// One instruction (`struct sock_filter`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -36,6 +37,12 @@ impl ClassicInsn {
     pub fn decode(bytes: [u8; ClassicInsn::SIZE]) -> ClassicInsn {
         let [code0, code1, jt, jf, k @ ..] = bytes;
         ClassicInsn { code: u16::from_le_bytes([code0, code1]), jt, jf, k: u32::from_le_bytes(k) }
+    }
+
+    /// The bytes that [`ClassicInsn::decode`] takes.
+    pub fn encode(self) -> [u8; ClassicInsn::SIZE] {
+        let ([code0, code1], [k0, k1, k2, k3]) = (self.code.to_le_bytes(), self.k.to_le_bytes());
+        [code0, code1, self.jt, self.jf, k0, k1, k2, k3]
     }
 }
 

@@ -8,9 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::abi::{Actions, Event};
+use crate::abi::{Actions, Event, hook};
 use crate::domain::Domain;
-use crate::emit::denial::Record;
+use crate::emit::denial::{Asked, Record};
 use crate::op::Op;
 use crate::specialise::{self, Bits, InputSet, Known, Residual, Specialised};
 
@@ -48,19 +48,28 @@ impl Denial {
         const THREAD: u64 = 0xffff_ffff;
         let comm = record.comm.split(|byte| *byte == 0).next().unwrap_or_default();
         let mode = record.mode.map(|mode| format!("{mode:06o}"));
+        let (action, errno) = match record.asked {
+            Asked::Instance { instance, arg2 } => (attempted(instance.event, arg2), "EPERM"),
+            Asked::Hook { errno, cookie } => (handed_on(cookie), hook::errno_name(errno)),
+        };
         Denial {
             time,
             pid: u32::try_from(record.pid_tgid & THREAD).unwrap_or_default(),
             comm: escape(comm),
             syscall,
             hook: record.hook.name,
-            action: attempted(record.instance.event, record.arg2),
+            action,
             object: ObjectSeen { mode, ..ObjectSeen::default() },
             rule: Some(rule),
             reason: None,
-            errno: "EPERM",
+            errno,
         }
     }
+}
+
+/// For which filter a rule tied to a hook was run.
+fn handed_on(cookie: Option<u16>) -> String {
+    cookie.map_or("outside of a system call".to_owned(), |cookie| format!("cookie {cookie}"))
 }
 
 /// The object of a denial, as far as it is known.
@@ -125,8 +134,9 @@ impl RuleSeen {
 /// Rule and instruction of a denial whose program did not say the instruction, because the rule denies
 /// whatever comes; no instruction where it depends on what is not recorded.
 fn decider(domain: &Domain, record: &Record) -> (usize, Option<usize>) {
-    let event = record.instance.event;
-    let known = Known::new(event, Bits::exactly(record.arg2));
+    let Asked::Instance { instance, arg2 } = record.asked else { return (record.rule, None) };
+    let event = instance.event;
+    let known = Known::new(event, Bits::exactly(arg2));
     for (index, rule) in domain.rules_of(event) {
         match specialise::specialise(rule, &known) {
             Specialised::Allow => {}

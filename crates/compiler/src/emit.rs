@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The emitter: from what a domain can deny at a hook to an eBPF program of the kernel.
 //!
-//! The program asks the hook's instances in the table's order, in each the rules newest first, and
-//! returns -EPERM at the first denial, else 0: nothing else, whatever rules return. Each residual is a
+//! The program asks the hook's instances in the table's order, in each the rules newest first, then the rules tied
+//! to the hook itself, and returns the negative errno of the first denial, else 0: nothing else, whatever rules return. Each residual is a
 //! function of its own, so rules cannot see each other or the program; the context is in the program's
 //! frame. The handle in the context is the object's mode itself: it is read once, and no rule ever has a
 //! pointer of the kernel's. No rule can tell, because the verifier keeps handles opaque.
@@ -15,33 +15,44 @@ mod actions;
 mod code;
 pub mod denial;
 mod early;
+mod filter;
 mod layout;
 mod object;
 mod residual;
+mod runs;
 mod wrapper;
 
-use crate::abi::{Actions, STACK_SIZE, context};
+use crate::abi::{Actions, STACK_SIZE, context, hook};
 use crate::domain::{Composed, Domain};
 use crate::hooks::{self, Arg2, Asked, Hook, Instance};
 use crate::insn::Insn;
 use crate::op::{AluOp, CompareOp, Reg, Size, Width};
 use crate::specialise::{Bits, Known};
-use code::{Code, Label};
+use code::{Code, Functions, Label};
 use object::Arguments;
-use residual::Reads;
+use residual::{Reads, Results};
+use runs::{Runs, Ways};
 
 pub use layout::{Attachment, Layout, Member};
 
-/// Bytes of the program's own frame, a multiple of what kernels round frames to.
+/// Bytes of the program's own frame, a multiple of what kernels round frames to; where rules tied to the hook are run,
+/// a further one.
 const FRAME: i16 = 64;
-/// Where the context is, from the frame pointer.
+const FRAME_OF_RUNS: i16 = 160;
+/// Where the context is, from the frame pointer; that of rules tied to the hook, what filters look at, and the errno of a
+/// denial.
 const CONTEXT: i16 = -context::SIZE;
+const HOOK_CONTEXT: i16 = -hook::SIZE;
+const DATA: i16 = -FRAME - 64;
+const ERRNO: i16 = DATA - 8;
 /// Hold position of the rule and number of the instance while a rule is asked.
 const RULE: Reg = Reg::R7;
 const INSTANCE: Reg = Reg::R8;
 /// Most bytes of stack a rule may use beside the program's frame: the kernel allows both together what a
 /// rule may have alone.
 pub const RULE_STACK: usize = STACK_SIZE - FRAME.unsigned_abs() as usize;
+/// The same at a hook that rules are tied to.
+pub const HOOK_RULE_STACK: usize = STACK_SIZE - FRAME_OF_RUNS.unsigned_abs() as usize;
 const EPERM: i32 = 1;
 
 /// What a program does about denials.
@@ -113,16 +124,21 @@ pub enum EmitError {
         expression: &'static str,
     },
     /// A rule needs more stack than is left beside the program's own.
-    #[error("rule {rule} uses {used} bytes of stack, in the kernel {RULE_STACK} are left for it")]
+    #[error("rule {rule} uses {used} bytes of stack, in the kernel {left} are left for it")]
     Stack {
         /// The rule's name.
         rule: String,
         /// Bytes it uses.
         used: usize,
+        /// Bytes there are.
+        left: usize,
     },
-    /// The domain has what only ABI 2 has.
-    #[error("rules and filters of ABI 2 cannot be enforced by the kernel in this version")]
-    Abi2,
+    /// A rule refers to maps of handles.
+    #[error("rule {rule} compares with handles, which the kernel cannot be made to do in this version")]
+    Handles {
+        /// The rule's name.
+        rule: String,
+    },
     /// More functions than a program may have.
     #[error(
         "the domain needs {functions} functions at one hook, the kernel's limit is {limit}; use fewer rules"
@@ -162,24 +178,23 @@ pub fn emit(
     layout: &Layout,
     report: Report,
 ) -> Result<Option<Program>, EmitError> {
-    if domain.abi() > 1 {
-        return Err(EmitError::Abi2);
-    }
     let ask = |instance| (instance, domain.specialise(&known(instance)));
     let questions: Vec<(&Instance, Composed)> = hook.instances.iter().map(ask).collect();
-    if questions.iter().all(|(_, composed)| matches!(composed, Composed::Allow)) {
+    let runs = Runs::of(domain, hook.name);
+    if runs.is_none() && questions.iter().all(|(_, composed)| matches!(composed, Composed::Allow)) {
         return Ok(None);
     }
     let arguments = Arguments { hook: hook.name, names: layout.arguments(hook.name)?, layout };
     let mut code = Code::default();
     let (allowed, denied) = (code.label(), code.label());
-    let mut body = Body { code, domain, allowed, denied };
+    let mut body = Body { code, functions: Functions::default(), domain, runs, allowed, denied };
     body.begin(arguments, &questions)?;
     if layout.attachment == Attachment::ModifyReturn {
         body.stand_in(hook, arguments, &questions)?;
     }
     body.ask_all(arguments, &questions)?;
-    let linked = body.end(arguments, hook, report)?;
+    let asks = questions.iter().any(|(_, composed)| !matches!(composed, Composed::Allow));
+    let linked = body.end(arguments, hook, report, asks)?;
     Ok(Some(Program { insns: linked.insns, maps: linked.maps }))
 }
 
@@ -188,7 +203,9 @@ type Questions<'a> = [(&'a Instance, Composed)];
 /// The program's own code under construction.
 struct Body<'a> {
     code: Code,
+    functions: Functions,
     domain: &'a Domain,
+    runs: Option<Runs<'a>>,
     allowed: Label,
     denied: Label,
 }
@@ -196,7 +213,9 @@ struct Body<'a> {
 impl Body<'_> {
     fn begin(&mut self, arguments: Arguments<'_>, questions: &Questions<'_>) -> Result<(), EmitError> {
         self.code.set(object::ARGUMENTS, Reg::R1);
-        if let [(instance, composed)] = questions {
+        if let [(instance, composed)] = questions
+            && self.runs.is_none()
+        {
             early::leave(&mut self.code, arguments, self.domain, (instance, composed))?;
         }
         self.code.store(Size::Double, Reg::R10, CONTEXT + context::STATUS, 0);
@@ -288,11 +307,8 @@ impl Body<'_> {
     }
 
     fn rule(&mut self, position: usize, residual: &crate::specialise::Residual) -> Result<(), EmitError> {
-        let rule = &self.domain.rules()[position];
-        if rule.stack_used() > RULE_STACK {
-            return Err(EmitError::Stack { rule: rule.name().to_owned(), used: rule.stack_used() });
-        }
-        let function = self.code.function(residual::function(residual)?);
+        self.check(position, if self.runs.is_some() { HOOK_RULE_STACK } else { RULE_STACK })?;
+        let function = self.functions.get(residual::function(residual, Results::Denials)?);
         self.code.set(RULE, small(position));
         self.code.set(Reg::R1, Reg::R10);
         self.code.alu(AluOp::Add, Reg::R1, i32::from(CONTEXT));
@@ -301,24 +317,94 @@ impl Body<'_> {
         Ok(())
     }
 
+    /// Whether the rule at this position can be run here.
+    fn check(&self, position: usize, left: usize) -> Result<(), EmitError> {
+        let rule = &self.domain.rules()[position];
+        if !rule.maps().is_empty() {
+            return Err(EmitError::Handles { rule: rule.name().to_owned() });
+        }
+        match rule.stack_used() {
+            used if used > left => Err(EmitError::Stack { rule: rule.name().to_owned(), used, left }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs the rules tied to the hook, and leaves; then the end of all denials. `asks` says whether an instance may
+    /// have denied.
     fn end(
         mut self,
         arguments: Arguments<'_>,
         hook: &'static Hook,
         report: Report,
+        asks: bool,
     ) -> Result<code::Linked, EmitError> {
-        self.code.place(self.allowed);
-        self.code.set(Reg::R0, 0);
-        self.code.exit();
-        self.code.place(self.denied);
+        let runs = self.runs.take();
+        match &runs {
+            None => self.leave(),
+            Some(runs) => self.run(runs, arguments, asks)?,
+        }
         if let Report::Record { domain } = report {
             let number = hooks::TABLE.iter().position(|row| row.name == hook.name);
             let number = small(number.expect("a hook of the table"));
             denial::report(&mut self.code, arguments, number, domain);
         }
-        self.code.set(Reg::R0, -EPERM);
+        match runs {
+            None => self.code.set(Reg::R0, -EPERM),
+            Some(_) => self.errno(),
+        }
         self.code.exit();
-        self.code.link()
+        self.code.link(self.functions)
+    }
+
+    /// The runs, and the notes of what they denied, with its errno.
+    fn run(&mut self, runs: &Runs<'_>, arguments: Arguments<'_>, asks: bool) -> Result<(), EmitError> {
+        runs.rules().try_for_each(|position| self.check(position, HOOK_RULE_STACK))?;
+        let code = &mut self.code;
+        let [denied, outside, noted, record] = [(); 4].map(|()| code.label());
+        runs.ask(code, &mut self.functions, arguments, Ways { denied, outside })?;
+        code.place(self.allowed);
+        code.set(Reg::R0, 0);
+        code.exit();
+        if asks {
+            code.place(self.denied);
+            code.store(Size::Double, Reg::R10, ERRNO, EPERM);
+            code.jump(record);
+        }
+        if runs.rules().next().is_some() {
+            code.place(denied);
+            runs::denied(code);
+            code.jump(noted);
+        }
+        code.place(outside);
+        runs.outside(code);
+        code.place(noted);
+        code.store(Size::Double, Reg::R10, ERRNO, Reg::R2);
+        code.store(Size::Double, Reg::R10, CONTEXT + context::ARG2, Reg::R1);
+        code.store(Size::Double, Reg::R10, CONTEXT + context::ARG1, 0);
+        code.place(record);
+        Ok(())
+    }
+
+    /// `r0` = the negative errno that was noted, and never anything else than one that rules may give.
+    fn errno(&mut self) {
+        let known = self.code.label();
+        let code = &mut self.code;
+        code.load(Size::Double, Reg::R1, Reg::R10, ERRNO);
+        code.alu(AluOp::Sub, Reg::R1, EPERM);
+        code.branch(CompareOp::Lt, Width::W64, Reg::R1, hook::ERRNO_LAST.cast_signed(), known);
+        code.set(Reg::R1, 0);
+        code.place(known);
+        code.alu(AluOp::Add, Reg::R1, EPERM);
+        code.set(Reg::R0, 0);
+        code.alu(AluOp::Sub, Reg::R0, Reg::R1);
+    }
+
+    /// Nothing was denied; what was goes on behind this.
+    fn leave(&mut self) {
+        self.code.place(self.allowed);
+        self.code.set(Reg::R0, 0);
+        self.code.exit();
+        self.code.place(self.denied);
     }
 }
 

@@ -5,11 +5,12 @@
 //! whose answer is known beforehand at most hooks.
 
 use landlock_compiler::asm;
-use landlock_compiler::domain::Domain;
+use landlock_compiler::classic::{ClassicInsn, Filter};
+use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::emit::{Attachment, Layout, MapSlot, Report, emit};
 use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::insn::Insn;
-use landlock_compiler::verify::{Loader, verify};
+use landlock_compiler::verify::{Loader, verify, verify_newest};
 
 const RULES: &str = r#"
 .rule no_new_names
@@ -75,6 +76,41 @@ allow:
     exit
 "#;
 
+/// Of ABI 2: tied to hooks.
+const HOOK_RULES: &str = r#"
+.rule only_cookie_five
+.abi 2
+.event FILE_OPEN
+.license "GPL"
+    r0 = *(u16 *)(r1 + 4)
+    if r0 == 5 goto allow
+    r0 = 13
+    exit
+allow:
+    r0 = 0
+    exit
+
+.rule no_writing
+.abi 2
+.event FILE_PERMISSION
+.license "GPL"
+    r0 = *(u64 *)(r1 + 16)
+    r0 &= 2
+    exit
+
+.rule no_anonymous_code
+.abi 2
+.event MMAP_FILE
+.license "GPL"
+    r2 = *(u64 *)(r1 + 8)
+    r0 = 0
+    if r2 != 0 goto end
+    r0 = *(u64 *)(r1 + 24)
+    r0 &= 4
+end:
+    exit
+"#;
+
 /// Of each saved kernel, for programs at `bpf_lsm_*` and at `security_*`.
 const LAYOUTS: [(&str, [&str; 2]); 3] = [
     ("6.1", [include_str!("../layouts/6.1.json"), include_str!("../layouts/6.1-modify-return.json")]),
@@ -95,14 +131,29 @@ fn disassembled(insns: &[Insn]) -> String {
     asm::listing(insns).map(|(_, line)| line + "\n").collect()
 }
 
-/// The hook's program on each saved kernel, equal ones together.
-fn programs(hook: &'static Hook, attachment: Attachment) -> String {
-    let domain = domain();
+/// The rules behind a filter that hands on the low half of the first argument of openat, and behind one that hands on
+/// 5 at every system call.
+fn domain_of_hooks() -> Domain {
+    let insns = [(0x20, 0, 0, 4), (0x15, 0, 6, 0xc000_003e), (0x20, 0, 0, 0), (0x15, 0, 4, 257)];
+    let answer = [(0x20, 0, 0, 16), (0x54, 0, 0, 0xffff), (0x44, 0, 0, 0x7_0000), (0x16, 0, 0, 0)];
+    let insns = insns.into_iter().chain(answer);
+    let mut insns: Vec<_> = insns.map(|(code, jt, jf, k)| ClassicInsn { code, jt, jf, k }).collect();
+    insns.insert(7, ClassicInsn { code: 0x05, jt: 0, jf: 0, k: 1 });
+    insns.insert(8, ClassicInsn { code: 0x06, jt: 0, jf: 0, k: 0x7fff_0000 });
+    let filters = [Filter::new(insns).unwrap_or_else(|error| panic!("{error}")), Filter::always(5)];
+    let objects = asm::parse(HOOK_RULES, "rules.s").unwrap_or_else(|errors| panic!("{errors}"));
+    let verified = |object| verify_newest(object, &Loader::default()).unwrap_or_else(|e| panic!("{e}"));
+    let rules = objects.into_iter().map(|object| Layer::Rule(verified(object)));
+    Domain::layered(filters.map(Layer::Filter).into_iter().chain(rules))
+}
+
+/// The domain's programs at the hook on each saved kernel, equal ones together.
+fn programs_of(domain: &Domain, hook: &'static Hook, attachment: Attachment) -> String {
     let mut golden: Vec<(Vec<&str>, String)> = Vec::new();
     for (series, layouts) in LAYOUTS {
         let layout: Layout = serde_json::from_str(layouts[attachment as usize]).unwrap();
         assert_eq!(layout.attachment, attachment);
-        let text = match emit(hook, &domain, &layout, Report::Record { domain: 7 }) {
+        let text = match emit(hook, domain, &layout, Report::Record { domain: 7 }) {
             Ok(Some(program)) => disassembled(&program.insns(|slot| match slot {
                 MapSlot::Denials => 100,
                 MapSlot::Lost => 101,
@@ -118,6 +169,10 @@ fn programs(hook: &'static Hook, attachment: Attachment) -> String {
     let sections: Vec<String> =
         golden.iter().map(|(series, text)| format!("{}\n{text}", series.join(", "))).collect();
     sections.join("\n")
+}
+
+fn programs(hook: &'static Hook, attachment: Attachment) -> String {
+    programs_of(&domain(), hook, attachment)
 }
 
 fn snapshot(name: &str, text: &str) {
@@ -142,6 +197,19 @@ fn programs_in_the_place_of_a_function_do_its_work() {
         assert_eq!(text == programs(hook, Attachment::Lsm), passes_on, "{}", hook.name);
         if WRAPPED.contains(&hook.name) {
             snapshot(&Attachment::ModifyReturn.function(hook.name), &text);
+        }
+    }
+}
+
+#[test]
+fn hooks_that_rules_are_tied_to_have_their_programs() {
+    for name in ["file_open", "file_permission", "mmap_file"] {
+        let hook = hooks::by_name(name).unwrap();
+        for attachment in [Attachment::Lsm, Attachment::ModifyReturn] {
+            let text = programs_of(&domain_of_hooks(), hook, attachment);
+            if attachment == Attachment::Lsm || name == "mmap_file" {
+                snapshot(&format!("{}-abi2", attachment.function(name)), &text);
+            }
         }
     }
 }

@@ -7,12 +7,13 @@ use landlock_bpf::map::{Map, MapKind, MapSpec, Update};
 use landlock_bpf::pin::Folder;
 use landlock_bpf::prctl;
 use landlock_compiler::abi::Subtype;
-use landlock_compiler::domain::Domain;
+use landlock_compiler::classic::{ClassicInsn, Filter};
+use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::hooks;
 use landlock_compiler::insn::Insn;
 use landlock_compiler::object::RuleObject;
 use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::{Loader, Problems, verify};
+use landlock_compiler::verify::{Loader, Problems, verify_newest};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -72,8 +73,18 @@ pub(crate) struct Content {
     pub(crate) ancestors: Vec<Place>,
     /// Newest first.
     pub(crate) rules: Vec<RuleContent>,
+    /// Oldest first.
+    filters: Vec<FilterContent>,
     /// The engine's own, for [`crate::canary`].
     pub(crate) canary: bool,
+}
+
+/// A classic filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct FilterContent {
+    /// So many rules are older.
+    older: usize,
+    insns: Vec<u64>,
 }
 
 /// A rule as far as it can make a difference.
@@ -101,20 +112,51 @@ impl RuleContent {
     fn rule(&self) -> std::result::Result<Rule, Problems> {
         let subtype = Subtype { abi: self.abi, event: self.event, ability: self.abilities, option: 0 };
         let insns = self.insns.iter().map(|insn| Insn::decode(insn.to_le_bytes())).collect();
-        verify(RuleObject::from_insns(&self.name, insns, subtype, "GPL"), &Loader { cap_sys_admin: true })
+        verify_newest(
+            RuleObject::from_insns(&self.name, insns, subtype, "GPL"),
+            &Loader { cap_sys_admin: true },
+        )
+    }
+}
+
+impl FilterContent {
+    /// The filter again, checked again.
+    fn filter(&self) -> std::result::Result<Filter, String> {
+        let insns = self.insns.iter().map(|insn| ClassicInsn::decode(insn.to_le_bytes()));
+        Filter::new(insns.collect()).map_err(|error| error.to_string())
     }
 }
 
 impl Content {
     pub(crate) fn of(domain: &Domain, ancestors: Vec<Place>, canary: bool) -> Content {
-        Content { ancestors, rules: domain.rules().iter().map(RuleContent::of).collect(), canary }
+        let mut filters = Vec::new();
+        let mut older = 0;
+        for layer in domain.layers() {
+            match layer {
+                Layer::Rule(_) => older += 1,
+                Layer::Filter(filter) => {
+                    let insns = filter.insns().iter().map(|insn| u64::from_le_bytes(insn.encode()));
+                    filters.push(FilterContent { older, insns: insns.collect() });
+                }
+            }
+        }
+        Content { ancestors, rules: domain.rules().iter().map(RuleContent::of).collect(), filters, canary }
     }
 
-    /// The domain again.
-    pub(crate) fn domain(&self) -> std::result::Result<Domain, Problems> {
-        let rules: std::result::Result<Vec<Rule>, Problems> =
-            self.rules.iter().rev().map(RuleContent::rule).collect();
-        Ok(Domain::prepended(rules?))
+    /// The domain again; none if it is of no version that is known.
+    pub(crate) fn domain(&self) -> std::result::Result<Domain, String> {
+        let mut layers = Vec::new();
+        let mut filters = self.filters.iter().peekable();
+        for (older, rule) in self.rules.iter().rev().enumerate() {
+            while let Some(filter) = filters.next_if(|filter| filter.older <= older) {
+                layers.push(Layer::Filter(filter.filter()?));
+            }
+            layers.push(Layer::Rule(rule.rule().map_err(|problems| problems.to_string())?));
+        }
+        for filter in filters {
+            layers.push(Layer::Filter(filter.filter()?));
+        }
+        Ok(Domain::layered(layers))
     }
 
     /// Of equal content equal, so that few have to be compared; otherwise without meaning.

@@ -87,8 +87,7 @@ impl Engine {
         denials: Denials,
     ) -> Result<Loaded> {
         self.owns(parent)?;
-        let older = parent.domain.rules().iter().rev().cloned();
-        let domain = Domain::prepended(older.chain(rules));
+        let domain = parent.domain.prepend(rules);
         let ancestors = parent.ancestors.iter().copied().chain([parent.place]).collect();
         let content = Content::of(&domain, ancestors, false);
         self.load_at(hooks::TABLE, domain, content, denials)
@@ -106,7 +105,7 @@ impl Engine {
         self.state.change(|change| {
             let Some((about, hold)) = change.find_place(id.domain)? else { return Ok(None) };
             let domain = about.content.domain();
-            let domain = domain.map_err(|problems| damaged(self.state.format(), problems.to_string()))?;
+            let domain = domain.map_err(|why| damaged(self.state.format(), why))?;
             Ok(Some(Loaded::new(self.id(), domain, &about, hold)))
         })
     }

@@ -27,7 +27,7 @@ use crate::lock::Lock;
 use crate::programs::{self, Always, GATE, PRESENCE_SIZE, SLOTS};
 
 /// Whoever changes what maps, [`crate::about`] or records of denials mean counts on.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 /// The folder with the lock of who reads the denials.
 pub(crate) const READER: &str = "reader";
 const FOLDERS: [&str; 3] = [DOMAINS, HOOKS, READER];

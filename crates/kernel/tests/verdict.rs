@@ -2,6 +2,7 @@
 //! One verdict: what the kernel does under random domains is what the evaluator says, for operations on
 //! descriptors that are open already. `cargo xtask guest-test` runs this in guests, as root.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,13 +11,16 @@ use std::path::Path;
 use std::thread;
 
 use landlock_compiler::abi::{Actions, Event};
-use landlock_compiler::domain::Domain;
-use landlock_compiler::evaluate::{Current, Input};
+use landlock_compiler::classic::{ClassicInsn, Filter, SyscallData};
+use landlock_compiler::domain::{Domain, Layer};
+use landlock_compiler::evaluate::{Current, HookCall, HookVerdict, Input, Unrelated};
 use landlock_compiler::file_type::FileType;
-use landlock_compiler::testing::rules;
+use landlock_compiler::testing::{filters, rules};
 use landlock_kernel::{Denials, Engine, Loaded};
+use proptest::prop_oneof;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
 const DOMAINS: usize = 40;
@@ -115,6 +119,94 @@ fn verdicts(engine: &Engine, loaded: &Loaded, files: &[(File, u32)]) -> Vec<(&'s
     thread::scope(|scope| builder.spawn_scoped(scope, confined).unwrap().join().unwrap())
 }
 
+/// An operation at a hook that rules can be tied to.
+struct Hooked {
+    name: &'static str,
+    syscall: u32,
+    call: HookCall,
+    run: fn(&File) -> Result<(), Errno>,
+}
+
+const OPENAT: u32 = 257;
+const MAY_READ: u32 = 4;
+
+const HOOKED: &[Hooked] = &[
+    Hooked {
+        name: "openat",
+        syscall: OPENAT,
+        call: HookCall::FileOpen,
+        run: |_| rustix::fs::openat(rustix::fs::CWD, c"/dev/null", OFlags::RDONLY, Mode::empty()).map(drop),
+    },
+    Hooked {
+        name: "pread64",
+        syscall: PREAD,
+        call: HookCall::FilePermission { mask: MAY_READ },
+        run: |file| file.read_at(&mut [0], 0).map(drop).map_err(errno),
+    },
+];
+
+/// A filter that looks at nothing but the number and the architecture of a system call.
+fn filter() -> impl Strategy<Value = Filter> {
+    const LD_ABS: u16 = 0x20;
+    filters::filter().prop_map(|filter| {
+        let of_call = |insn: &ClassicInsn| match insn.code {
+            LD_ABS => ClassicInsn { k: insn.k % 8, ..*insn },
+            _ => *insn,
+        };
+        Filter::new(filter.insns().iter().map(of_call).collect()).unwrap()
+    })
+}
+
+/// What the kernel and the evaluator answer to each operation, taken in a thread of the domain.
+fn answers(engine: &Engine, loaded: &Loaded, file: &File) -> Vec<(&'static str, Answer, Answer)> {
+    let confined = || {
+        rustix::thread::set_no_new_privs(true).unwrap();
+        engine.enter(loaded).unwrap();
+        let each = HOOKED.iter().map(|operation| {
+            let data =
+                SyscallData { nr: operation.syscall, arch: AUDIT_ARCH_X86_64, ..SyscallData::default() };
+            let filtered = loaded.domain().filtered(&data);
+            let expected = match loaded.domain().decide_hook(operation.call, Some(&filtered), &Unrelated) {
+                HookVerdict::Allow => Ok(()),
+                HookVerdict::Deny { errno, .. } => Err(Errno::from_raw_os_error(errno.cast_signed())),
+            };
+            (operation.name, (operation.run)(file), expected)
+        });
+        each.collect()
+    };
+    thread::scope(|scope| scope.spawn(confined).join().unwrap())
+}
+
+type Answer = Result<(), Errno>;
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn rules_tied_to_hooks_answer_as_the_evaluator_does() {
+    let mut engine = Engine::open_in(Path::new("/sys/fs/bpf/verdict-at-hooks")).unwrap();
+    let mut runner = TestRunner::deterministic();
+    let layer =
+        prop_oneof![rules::plain_hook_rule().prop_map(Layer::Rule), filter().prop_map(Layer::Filter),];
+    let layers = proptest::collection::vec(layer, 1..8);
+    let file = File::open("/dev/zero").unwrap();
+    let mut seen = BTreeSet::new();
+    let mut held = Vec::new();
+    for _ in 0..2 * DOMAINS {
+        let domain = Domain::layered(layers.new_tree(&mut runner).unwrap().current());
+        let loaded = engine.load(&domain, Denials::Shared).unwrap();
+        for (operation, kernel, evaluator) in answers(&engine, &loaded, &file) {
+            assert_eq!(kernel, evaluator, "{operation} under {domain:#?}");
+            seen.insert((operation, kernel.map_err(Errno::raw_os_error)));
+        }
+        held.push(loaded);
+    }
+    println!("{} random domains, as evaluated: {seen:?}", 2 * DOMAINS);
+    let errnos = seen.iter().filter(|(_, answer)| answer.is_err_and(|errno| errno != 1)).count();
+    assert!(
+        seen.contains(&("openat", Ok(()))) && seen.contains(&("pread64", Ok(()))) && errnos > 2,
+        "{seen:?}"
+    );
+}
+
 fn files() -> Vec<(File, u32)> {
     let folder = std::env::temp_dir().join("verdict");
     fs::create_dir_all(&folder).unwrap();
@@ -126,12 +218,12 @@ fn files() -> Vec<(File, u32)> {
     let opened = named.iter().map(|path| File::open(path).unwrap());
     opened
         .chain([File::from(pipe)])
-        .map(|file| (mode(file.as_fd()), file))
+        .map(|file| (mode_of(file.as_fd()), file))
         .map(|(mode, file)| (file, mode))
         .collect()
 }
 
-fn mode(file: BorrowedFd<'_>) -> u32 {
+fn mode_of(file: BorrowedFd<'_>) -> u32 {
     File::from(file.try_clone_to_owned().unwrap()).metadata().unwrap().mode()
 }
 

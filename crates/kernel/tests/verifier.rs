@@ -12,14 +12,16 @@ use landlock_bpf::Error;
 use landlock_bpf::btf::Btf;
 use landlock_bpf::map::{Map, MapFlags, MapKind, MapSpec};
 use landlock_bpf::program::{Program, ProgramKind, ProgramSpec};
+use landlock_compiler::abi::Event;
 use landlock_compiler::asm;
-use landlock_compiler::domain::Domain;
+use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::emit::{Attachment, Layout, MapSlot, Report, emit};
 use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::read::read_file;
 use landlock_compiler::rule::Rule;
-use landlock_compiler::testing::rules;
+use landlock_compiler::testing::{filters, rules};
 use landlock_compiler::verify::{Loader, verify};
+use proptest::prop_oneof;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
@@ -178,6 +180,31 @@ fn random_rules(attachment: Attachment) {
         }
     }
     bench.report("45 domains of 1 to 3 random rules");
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn programs_of_random_filters_and_rules_tied_to_hooks_are_accepted() {
+    BOTH.into_iter().for_each(random_filters);
+}
+
+fn random_filters(attachment: Attachment) {
+    let mut bench = Bench::new(attachment);
+    let mut runner = TestRunner::deterministic();
+    let layer = prop_oneof![
+        3 => rules::plain_hook_rule().prop_map(Layer::Rule),
+        1 => rules::rule_of(Event::Fs).prop_map(Layer::Rule),
+        3 => filters::filter().prop_map(Layer::Filter),
+    ];
+    let layers = proptest::collection::vec(layer, 2..9);
+    for _ in 0..40 {
+        let domain = Domain::layered(layers.new_tree(&mut runner).unwrap().current());
+        for hook in ["file_open", "file_permission", "mmap_file"] {
+            bench.load(hooks::by_name(hook).unwrap(), &domain);
+        }
+    }
+    bench.report("40 domains of random filters and rules tied to hooks");
+    assert_eq!(bench.loaded.len(), 3);
 }
 
 #[test]

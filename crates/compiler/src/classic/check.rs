@@ -12,7 +12,7 @@ use crate::abi::MAX_INSNS;
 pub(super) const MEMORY: usize = 16;
 
 /// Opcodes, by name: class, size or operation, source.
-pub(super) mod code {
+pub(crate) mod code {
     pub const LD_IMM: u16 = 0x00;
     pub const LDX_IMM: u16 = 0x01;
     pub const ST: u16 = 0x02;
@@ -140,8 +140,8 @@ fn jump(insn: &ClassicInsn, left: usize) -> Result<(), FilterFault> {
     if inside { Ok(()) } else { Err(FilterFault::Jump) }
 }
 
-/// How many instructions a jump may skip.
-fn targets(insn: &ClassicInsn) -> [Option<u32>; 2] {
+/// How many instructions a jump may skip; none for what is no jump.
+pub(crate) fn targets(insn: &ClassicInsn) -> [Option<u32>; 2] {
     match insn.code {
         code::JA => [Some(insn.k), None],
         conditional if conditional & 7 == code::JMP => [Some(insn.jt.into()), Some(insn.jf.into())],

@@ -57,6 +57,20 @@ impl Domain {
         maps
     }
 
+    /// What it was made of, in the order it was installed.
+    pub fn layers(&self) -> Vec<Layer> {
+        let mut layers = Vec::new();
+        let mut filters = self.filters.iter().rev().peekable();
+        for (older, rule) in self.rules.iter().rev().enumerate() {
+            while let Some((filter, _)) = filters.next_if(|(_, rules)| *rules <= older) {
+                layers.push(Layer::Filter(filter.clone()));
+            }
+            layers.push(Layer::Rule(rule.clone()));
+        }
+        layers.extend(filters.map(|(filter, _)| Layer::Filter(filter.clone())));
+        layers
+    }
+
     /// The filters, newest first.
     pub fn filters(&self) -> impl Iterator<Item = &Filter> {
         self.filters.iter().map(|(filter, _)| filter)
@@ -80,7 +94,7 @@ impl Domain {
     }
 
     /// The rules of an event that are newer than a filter, newest first.
-    fn after(&self, event: Event, filter: usize) -> impl Iterator<Item = (usize, &Rule)> {
+    pub(crate) fn after(&self, event: Event, filter: usize) -> impl Iterator<Item = (usize, &Rule)> {
         let older = self.filters.get(filter).map_or(self.rules.len(), |(_, older)| *older);
         let newer = self.rules.len() - older;
         self.rules_of(event).take_while(move |(position, _)| *position < newer)

@@ -12,13 +12,13 @@ use crate::op::{AluOp, CompareOp, Op, Reg, Size, Width};
 
 /// `bpf_get_current_task_btf()` and `bpf_task_pt_regs()`.
 pub(super) const GET_CURRENT_TASK_BTF: i32 = 158;
-const TASK_PT_REGS: i32 = 175;
+pub(super) const TASK_PT_REGS: i32 = 175;
 /// Tasks that run in the kernel only, on behalf of nobody's syscall: `PF_KTHREAD`, `PF_IO_WORKER`,
 /// `PF_USER_WORKER`.
-const WITHOUT_SYSCALL: i32 = 0x0020_0000 | 0x10 | 0x4000;
-const TS_COMPAT: i32 = 0x2;
-const AUDIT_ARCH_X86_64: u64 = 0xc000_003e;
-const AUDIT_ARCH_I386: u64 = 0x4000_0003;
+pub(super) const WITHOUT_SYSCALL: i32 = 0x0020_0000 | 0x10 | 0x4000;
+pub(super) const TS_COMPAT: i32 = 0x2;
+pub(super) const AUDIT_ARCH_X86_64: u64 = 0xc000_003e;
+pub(super) const AUDIT_ARCH_I386: u64 = 0x4000_0003;
 const VM_SHARED: i32 = 0x8;
 const MAP_TYPE: i32 = 0xf;
 const MAP_PRIVATE: i32 = 0x2;
@@ -105,7 +105,7 @@ fn unless_shared(code: &mut Code, arguments: Arguments<'_>, null: Label) -> Resu
     Ok(())
 }
 
-fn low_half(code: &mut Code, dst: Reg, src: Reg) {
+pub(super) fn low_half(code: &mut Code, dst: Reg, src: Reg) {
     code.op(Op::Alu { op: AluOp::Mov, width: Width::W32, dst, src: src.into() });
 }
 

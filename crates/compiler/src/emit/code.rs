@@ -30,16 +30,27 @@ enum Aim {
     Map(MapSlot),
 }
 
-/// Code that ends in an exit or a jump, and the functions it calls.
+/// Code that ends in an exit or a jump.
 #[derive(Debug, Default)]
 pub(super) struct Code {
     ops: Vec<(Op, Aim)>,
     /// For each label the index in `ops`.
     places: Vec<Option<usize>>,
-    functions: Vec<Vec<Insn>>,
 }
 
-/// Instructions, and which of them refer to maps.
+/// Instructions, which of them refer to maps, and which to functions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Part {
+    insns: Vec<Insn>,
+    maps: Vec<(usize, MapSlot)>,
+    functions: Vec<(usize, Function)>,
+}
+
+/// The functions a program calls, in any order; the same code is one function.
+#[derive(Debug, Default)]
+pub(super) struct Functions(Vec<Part>);
+
+/// A program: instructions, and which of them refer to maps.
 pub(super) struct Linked {
     pub insns: Vec<Insn>,
     pub maps: Vec<(usize, MapSlot)>,
@@ -115,28 +126,14 @@ impl Code {
         self.ops.push((Op::Branch { op, width, dst, src: src.into(), off: 0 }, Aim::Label(to)));
     }
 
-    /// The function with this code, which calls no other; the same code is one function.
-    pub fn function(&mut self, insns: Vec<Insn>) -> Function {
-        let known = self.functions.iter().position(|known| *known == insns);
-        Function(known.unwrap_or_else(|| {
-            self.functions.push(insns);
-            self.functions.len() - 1
-        }))
-    }
-
     pub fn call(&mut self, function: Function) {
         self.ops.push((Op::Call(Callee::Local(0)), Aim::Function(function)));
     }
 
-    /// The program: the code, then the functions.
-    pub fn link(self) -> Result<Linked, EmitError> {
-        let functions = self.functions.len() + 1;
-        if functions > MAX_FUNCTIONS {
-            return Err(EmitError::TooManyFunctions { functions, limit: MAX_FUNCTIONS });
-        }
+    /// The code with its jumps aimed.
+    pub fn part(self) -> Result<Part, EmitError> {
         let starts = running(self.ops.iter().map(|(op, _)| op.slots()), 0);
-        let function_starts = running(self.functions.iter().map(Vec::len), starts[self.ops.len()]);
-        let mut linked = Linked { insns: Vec::new(), maps: Vec::new() };
+        let mut part = Part::default();
         for ((op, aim), at) in self.ops.iter().zip(&starts) {
             let op = match aim {
                 Aim::Nothing => *op,
@@ -144,20 +141,51 @@ impl Code {
                     let to = self.places[label.0].expect("every label is placed");
                     aimed(*op, *at, starts[to])?
                 }
-                Aim::Function(function) => local_call(*at, function_starts[function.0])?,
+                Aim::Function(function) => {
+                    part.functions.push((*at, *function));
+                    *op
+                }
                 Aim::Map(slot) => {
-                    linked.maps.push((*at, *slot));
+                    part.maps.push((*at, *slot));
                     *op
                 }
             };
             let (first, second) = op.encode();
-            linked.insns.extend(std::iter::once(first).chain(second));
+            part.insns.extend(std::iter::once(first).chain(second));
         }
-        linked.insns.extend(self.functions.into_iter().flatten());
+        Ok(part)
+    }
+
+    /// The program: the code, then the functions.
+    pub fn link(self, functions: Functions) -> Result<Linked, EmitError> {
+        let parts: Vec<Part> = std::iter::once(self.part()?).chain(functions.0).collect();
+        if parts.len() > MAX_FUNCTIONS {
+            return Err(EmitError::TooManyFunctions { functions: parts.len(), limit: MAX_FUNCTIONS });
+        }
+        let starts = running(parts.iter().map(|part| part.insns.len()), 0);
+        let mut linked = Linked { insns: Vec::new(), maps: Vec::new() };
+        for (part, start) in parts.into_iter().zip(&starts) {
+            linked.maps.extend(part.maps.into_iter().map(|(at, slot)| (start + at, slot)));
+            linked.insns.extend(part.insns);
+            for (at, function) in part.functions {
+                linked.insns[start + at].imm = distance(start + at, starts[1 + function.0])?;
+            }
+        }
         match linked.insns.len() {
             insns if insns > MAX_INSNS => Err(EmitError::TooLong { insns, limit: MAX_INSNS }),
             _ => Ok(linked),
         }
+    }
+}
+
+impl Functions {
+    /// The function with this code.
+    pub fn get(&mut self, part: Part) -> Function {
+        let known = self.0.iter().position(|known| *known == part);
+        Function(known.unwrap_or_else(|| {
+            self.0.push(part);
+            self.0.len() - 1
+        }))
     }
 }
 
@@ -182,8 +210,9 @@ fn aimed(op: Op, at: usize, to: usize) -> Result<Op, EmitError> {
     })
 }
 
-fn local_call(at: usize, to: usize) -> Result<Op, EmitError> {
-    let distance =
-        i32::try_from(to - at - 1).map_err(|_| EmitError::TooLong { insns: to, limit: MAX_INSNS })?;
-    Ok(Op::Call(Callee::Local(distance)))
+/// From the instruction after `at` to `to`, as calls count; also backwards.
+fn distance(at: usize, to: usize) -> Result<i32, EmitError> {
+    let number = |place: usize| i64::try_from(place).unwrap_or(i64::MAX);
+    let too_long = |_| EmitError::TooLong { insns: to.max(at), limit: MAX_INSNS };
+    i32::try_from(number(to) - number(at) - 1).map_err(too_long)
 }

@@ -4,7 +4,7 @@
 use super::actions;
 use super::code::Code;
 use super::object::Arguments;
-use super::{CONTEXT, FRAME, INSTANCE, MapSlot, RULE};
+use super::{CONTEXT, FRAME, INSTANCE, MapSlot, RULE, residual, runs};
 use crate::abi::{context, helper};
 use crate::hooks;
 use crate::op::{AluOp, AtomicOp, CompareOp, Op, Reg, Size, Width};
@@ -40,14 +40,12 @@ pub struct Record {
     pub domain: u64,
     /// The hook that denied.
     pub hook: &'static hooks::Hook,
-    /// Which of its instances.
-    pub instance: &'static hooks::Instance,
+    /// What it asked.
+    pub asked: Asked,
     /// The rule's position in the domain, newest first.
     pub rule: usize,
     /// The rule's instruction; none where the rule denies whatever comes.
     pub insn: Option<usize>,
-    /// Actions, or the command.
-    pub arg2: u64,
     /// Whole mode of the object; none if there is no object, or no rule looked at it.
     pub mode: Option<u32>,
     /// `AUDIT_ARCH_*` and number of the running syscall; none if there is none.
@@ -58,6 +56,37 @@ pub struct Record {
     pub pid_tgid: u64,
     /// Command name, NUL padded.
     pub comm: [u8; 16],
+}
+
+/// Who was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// The rules of the file system's events.
+    Instance {
+        /// Which instance of the hook.
+        instance: &'static hooks::Instance,
+        /// Actions, or the command.
+        arg2: u64,
+    },
+    /// The rules tied to the hook.
+    Hook {
+        /// The errno the caller gets.
+        errno: u32,
+        /// For the filter that handed on this cookie; none outside of a system call.
+        cookie: Option<u16>,
+    },
+}
+
+impl Asked {
+    fn parse(hook: &'static hooks::Hook, instance: usize, word: u32) -> Option<Asked> {
+        let low = |word: u32| u16::try_from(word & 0xffff).ok();
+        if instance == usize::from(low(runs::NO_INSTANCE.cast_unsigned())?) {
+            let outside = u64::from(word) & runs::NO_COOKIE != 0;
+            let errno = word >> residual::ERRNO_SHIFT & 0x7fff;
+            return Some(Asked::Hook { errno, cookie: low(word).filter(|_| !outside) });
+        }
+        Some(Asked::Instance { instance: hook.instances.get(instance)?, arg2: word.into() })
+    }
 }
 
 impl Record {
@@ -73,10 +102,9 @@ impl Record {
         Some(Record {
             domain: long(at::DOMAIN)?,
             hook,
-            instance: hook.instances.get(half(at::INSTANCE)?)?,
+            asked: Asked::parse(hook, half(at::INSTANCE)?, word(at::ARG2)?)?,
             rule: half(at::RULE)?,
             insn: half(at::INSN)?.checked_sub(1),
-            arg2: word(at::ARG2)?.into(),
             mode,
             syscall: word(at::ARCH).filter(|arch| *arch != 0).zip(word(at::SYSCALL_NR)),
             time: long(at::TIME)?,

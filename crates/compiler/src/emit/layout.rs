@@ -101,6 +101,26 @@ members! {
     TaskStatus "struct task_struct" "thread_info.status" Word
     /// Number of the syscall a task on x86 is in.
     SyscallNumber "struct pt_regs" "orig_ax" Double
+    /// Where that syscall was called from; then what may hold its arguments.
+    RegisterIp "struct pt_regs" "ip" Double
+    /// See above.
+    RegisterBx "struct pt_regs" "bx" Double
+    /// See above.
+    RegisterCx "struct pt_regs" "cx" Double
+    /// See above.
+    RegisterDx "struct pt_regs" "dx" Double
+    /// See above.
+    RegisterSi "struct pt_regs" "si" Double
+    /// See above.
+    RegisterDi "struct pt_regs" "di" Double
+    /// See above.
+    RegisterBp "struct pt_regs" "bp" Double
+    /// See above.
+    Register8 "struct pt_regs" "r8" Double
+    /// See above.
+    Register9 "struct pt_regs" "r9" Double
+    /// See above.
+    Register10 "struct pt_regs" "r10" Double
 }
 
 impl Layout {

@@ -95,10 +95,15 @@ impl Arguments<'_> {
 
 /// Goes to `null` if `r1` is NULL; clobbers `r2`.
 pub(super) fn unless_null(code: &mut Code, null: Label) {
-    code.op(Op::Alu { op: AluOp::Mov, width: Width::W64, dst: Reg::R2, src: Reg::R1.into() });
-    code.forget(Reg::R2);
+    number(code);
     code.branch(CompareOp::Eq, Width::W64, Reg::R2, 0, null);
     code.branch(CompareOp::Eq, Width::W64, Reg::R1, 0, null);
+}
+
+/// `r2` = `r1` as a number.
+pub(super) fn number(code: &mut Code) {
+    code.op(Op::Alu { op: AluOp::Mov, width: Width::W64, dst: Reg::R2, src: Reg::R1.into() });
+    code.forget(Reg::R2);
 }
 
 fn step_of(step: &str, expression: &'static str) -> Result<Member, EmitError> {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A residual as a function of the program: context in, 0 or the denying instruction out.
+//! A residual as a function of the program: context in, 0 or the denying instruction out, with the errno where
+//! rules give one.
 
 use super::EmitError;
-use super::code::{Code, Label};
-use crate::abi::{context, helper};
-use crate::insn::Insn;
+use super::code::{Code, Label, Part};
+use crate::abi::{context, helper, hook};
 use crate::op::{self, AluOp, AtomicOp, Callee, CompareOp, Op, Reg, Source, Width};
 use crate::specialise::Residual;
 
@@ -32,9 +32,19 @@ impl Reads {
     }
 }
 
-/// The function: `r1` is the context, whose handle is the mode itself. The low half of its result is 0 to
-/// allow, else one more than the index of the rule's instruction that denies.
-pub(super) fn function(residual: &Residual) -> Result<Vec<Insn>, EmitError> {
+/// What a rule's result means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Results {
+    /// Anything but 0 denies.
+    Denials,
+    /// As [`hook::errno`] has it.
+    Errnos,
+}
+
+/// The function: `r1` is the context, whose handle is the mode itself. Its result, of which the low word counts, is 0
+/// to allow; else one more than the index of the rule's instruction that denies is in the lowest 16 bits, and the
+/// errno, if rules give one, above.
+pub(super) fn function(residual: &Residual, results: Results) -> Result<Part, EmitError> {
     let mut code = Code::default();
     let aliased = is_stack_aliased(residual.ops());
     let labels: Vec<Label> = residual.ops().iter().map(|_| code.label()).collect();
@@ -49,7 +59,7 @@ pub(super) fn function(residual: &Residual) -> Result<Vec<Insn>, EmitError> {
             None => {}
             Some(Op::Jump { off }) => code.jump(to(off)),
             Some(Op::Branch { op, width, dst, src, off }) => code.branch(op, width, dst, src, to(off)),
-            Some(Op::Exit) => exit(&mut code, residual.origin(at).unwrap_or(at)),
+            Some(Op::Exit) => exit(&mut code, results, residual.origin(at).unwrap_or(at)),
             Some(op @ Op::Call(callee)) => {
                 match callee {
                     Callee::Helper(helper::HANDLE_FS_GET_MODE) => code.set(Reg::R0, Reg::R1),
@@ -67,7 +77,7 @@ pub(super) fn function(residual: &Residual) -> Result<Vec<Insn>, EmitError> {
             }
         }
     }
-    Ok(code.link()?.insns)
+    code.part()
 }
 
 /// Whether `r10` is also somewhere else: in another register, or on the stack.
@@ -98,11 +108,26 @@ fn clear(code: &mut Code, registers: &[Reg]) {
 }
 
 /// Returns which instruction denies, if it does.
-fn exit(code: &mut Code, origin: usize) {
+fn exit(code: &mut Code, results: Results, origin: usize) {
     let allows = code.label();
     code.branch(CompareOp::Eq, Width::W32, Reg::R0, 0, allows);
     let number = i32::try_from(origin + 1).expect("a rule has at most 4096 instructions");
-    code.op(Op::Alu { op: AluOp::Mov, width: Width::W64, dst: Reg::R0, src: number.into() });
+    match results {
+        Results::Denials => {
+            code.op(Op::Alu { op: AluOp::Mov, width: Width::W64, dst: Reg::R0, src: number.into() });
+        }
+        Results::Errnos => {
+            let (known, last) = (code.label(), hook::ERRNO_LAST.cast_signed());
+            code.branch(CompareOp::Le, Width::W32, Reg::R0, last, known);
+            code.set(Reg::R0, super::EPERM);
+            code.place(known);
+            code.alu(AluOp::Lsh, Reg::R0, ERRNO_SHIFT);
+            code.alu(AluOp::Or, Reg::R0, number);
+        }
+    }
     code.place(allows);
     code.exit();
 }
+
+/// Where the errno is in a function's result.
+pub(super) const ERRNO_SHIFT: i32 = 16;

@@ -9,19 +9,21 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use situation::{Situation, situation};
 
-use super::denial::Record;
+use super::denial::{Asked, Record};
 use super::*;
 use crate::abi::{Abilities, Event, HandleKind, helper};
-use crate::evaluate::{Input, Verdict};
+use crate::domain::Layer;
+use crate::evaluate::{HookCall, HookVerdict, Unrelated, Verdict};
 use crate::op::{Op, Size};
 use crate::rule::Rule;
 use crate::testing::build::{call, exit, load, mov, object, program, store};
-use crate::testing::rules;
+use crate::testing::{filters, rules};
 use crate::verify::{Loader, verify};
 
 const DOMAIN: u64 = 0x1234_5678_9abc_def0;
 const ALLOWED: u64 = 0;
 const DENIED: u64 = (-1_i64).cast_unsigned();
+const EPERM: u32 = 1;
 
 /// Of the saved kernels, oldest first, for either attachment.
 fn layouts() -> &'static [Layout; 6] {
@@ -63,41 +65,75 @@ fn run(domain: &Domain, situation: &Situation) -> Outcome {
     }
 }
 
-/// What has to come of it: the verdict with its instance and what was asked, and what is traced.
-fn expected(domain: &Domain, situation: &Situation) -> (Option<(usize, Input, Verdict)>, Vec<String>) {
+/// A denial that has to come of it.
+struct Denied {
+    errno: u32,
+    rule: usize,
+    insn: usize,
+    asked: Asked,
+    /// The mode of the object, where one is asked about.
+    mode: Option<u32>,
+}
+
+/// What has to come of it: the denial, if there is one, and what is traced.
+fn expected(domain: &Domain, situation: &Situation) -> (Option<Denied>, Vec<String>) {
     let mut traced = Vec::new();
     for (number, input) in situation.questions() {
         let verdict = domain.decide_traced(&input, &mut |text| traced.push(text.to_owned()));
-        if verdict.is_deny() {
-            return (Some((number, input, verdict)), traced);
+        if let Verdict::Deny { rule, insn } = verdict {
+            let asked = Asked::Instance { instance: &situation.hook.instances[number], arg2: input.arg2 };
+            return (Some(Denied { errno: EPERM, rule, insn, asked, mode: input.mode }), traced);
         }
     }
-    (None, traced)
+    (situation.call().and_then(|call| at_hook(domain, situation, call)), traced)
+}
+
+fn at_hook(domain: &Domain, situation: &Situation, call: HookCall) -> Option<Denied> {
+    let filtered = situation.data().map(|data| domain.filtered(&data));
+    match domain.decide_hook(call, filtered.as_ref(), &Unrelated) {
+        HookVerdict::Allow => None,
+        HookVerdict::Deny { errno, rule, insn, cookie } => {
+            Some(Denied { errno, rule, insn, asked: Asked::Hook { errno, cookie }, mode: None })
+        }
+    }
 }
 
 fn agrees(domain: &Domain, situation: &Situation) {
-    let (outcome, (verdict, traced)) = (run(domain, situation), expected(domain, situation));
-    assert_eq!(outcome.returned, if verdict.is_some() { DENIED } else { ALLOWED });
+    let (outcome, (denied, traced)) = (run(domain, situation), expected(domain, situation));
+    let returned = denied.as_ref().map_or(ALLOWED, |denied| (-i64::from(denied.errno)).cast_unsigned());
+    assert_eq!(outcome.returned, returned);
     assert_eq!(outcome.traced, traced);
-    assert_eq!(outcome.lost, u64::from(verdict.is_some() && situation.ring_is_full));
+    assert_eq!(outcome.lost, u64::from(denied.is_some() && situation.ring_is_full));
     let record = outcome.recorded.first().map(|bytes| Record::parse(bytes).unwrap());
-    let Some((number, input, Verdict::Deny { rule, insn })) = verdict.filter(|_| !situation.ring_is_full)
-    else {
+    let Some(denied) = denied.filter(|_| !situation.ring_is_full) else {
         assert_eq!(record, None);
         return;
     };
-    let record = record.unwrap();
-    assert_eq!((record.domain, record.hook), (DOMAIN, situation.hook));
-    assert_eq!((record.instance, record.arg2), (&situation.hook.instances[number], input.arg2));
-    assert_eq!((record.pid_tgid, &record.comm[..15]), (input.current.pid_tgid, &input.current.comm[..15]));
-    assert_eq!(record.syscall.unwrap_or_default(), (input.arch, input.syscall_nr));
-    assert!(record.mode.is_none() || record.mode == input.mode);
+    let (record, current) = (record.unwrap(), situation.current());
+    assert_eq!((record.domain, record.hook, record.asked), (DOMAIN, situation.hook, denied.asked));
+    assert_eq!((record.pid_tgid, &record.comm[..15]), (current.pid_tgid, &current.comm[..15]));
+    assert_eq!(record.syscall.unwrap_or_default(), situation.syscall());
+    assert!(record.mode.is_none() || record.mode == denied.mode);
     assert_eq!(record.time, BOOT_TIME);
-    match record.insn {
-        Some(at) => assert_eq!((record.rule, at), (rule, insn)),
+    match (record.insn, record.asked) {
+        (Some(at), _) => assert_eq!((record.rule, at), (denied.rule, denied.insn)),
+        // Nothing was run.
+        (None, Asked::Hook { .. }) => assert_eq!((record.rule, situation.data()), (denied.rule, None)),
         // The oldest rule looked at always denies; a newer one may have denied before it.
-        None => assert!(rule <= record.rule),
+        (None, Asked::Instance { .. }) => assert!(denied.rule <= record.rule),
     }
+}
+
+/// Filters and rules tied to hooks, and some of the file system's events.
+fn layers() -> impl Strategy<Value = Vec<Layer>> {
+    let rule = rules::plain_hook_rule();
+    let of_files = rules::rule_of(Event::Fs);
+    let layer = prop_oneof![
+        4 => rule.prop_map(Layer::Rule),
+        1 => of_files.prop_map(Layer::Rule),
+        4 => filters::filter().prop_map(Layer::Filter),
+    ];
+    prop::collection::vec(layer, 1..7)
 }
 
 proptest! {
@@ -109,6 +145,14 @@ proptest! {
         situation in situation(),
     ) {
         agrees(&Domain::prepended(domain), &situation);
+    }
+
+    #[test]
+    fn rules_tied_to_hooks_are_run_for_the_cookies_of_older_filters(
+        layers in layers(),
+        situation in situation::at(&["file_open", "file_permission", "mmap_file"]),
+    ) {
+        agrees(&Domain::layered(layers), &situation);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::abi::handles::ArrayKind;
 use crate::abi::{Abilities, Event, context};
 use crate::evaluate::{Current, HookCall, Input};
 use crate::object::RuleObject;
-use crate::op::{AluOp, AtomicOp, CompareOp, Order, Size, SwapBits, Width};
+use crate::op::{AluOp, AtomicOp, CompareOp, Imm64, Op, Order, Reg, Size, SwapBits, Width};
 use crate::rule::Rule;
 use crate::verify::{Loader, verify, verify_newest};
 
@@ -143,6 +143,25 @@ pub fn abi2_rule_of(events: &'static [Event]) -> impl Strategy<Value = Rule> {
         let object = build::abi2(event, &maps, &compile::rule(&block, last, kind));
         verify_newest(object, &Loader::default()).unwrap_or_else(|problems| panic!("{problems}"))
     })
+}
+
+/// An accepted rule tied to one of the RFC's hooks that compares with nothing.
+pub fn plain_hook_rule() -> impl Strategy<Value = Rule> {
+    (select(&Event::HOOKS[..]), block(), answer()).prop_map(|(event, block, last)| {
+        let ops = compile::rule(&block, last, compile::Kind::Hook(event));
+        let object = build::abi2(event, &[], &without_comparisons(ops));
+        verify_newest(object, &Loader::default()).unwrap_or_else(|problems| panic!("{problems}"))
+    })
+}
+
+/// The same instructions, but for comparisons, which answer 1.
+fn without_comparisons(ops: Vec<Op>) -> Vec<Op> {
+    let instead = |op: Op| match op {
+        Op::Call(_) => build::mov(Reg::R0, 1),
+        Op::LoadImm { dst, imm: Imm64::Pseudo { .. } } => build::load_imm(dst, 0),
+        other => other,
+    };
+    ops.into_iter().map(instead).collect()
 }
 
 /// Every kind of call of a hook, with random numbers.

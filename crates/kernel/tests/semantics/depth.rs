@@ -3,6 +3,7 @@
 
 use std::os::fd::OwnedFd;
 
+use landlock_compiler::emit::denial::{Asked, Record};
 use landlock_compiler::rule::Rule;
 use landlock_kernel::Loaded;
 use rustix::io::Errno;
@@ -56,7 +57,7 @@ fn domains_stack_sixty_four_deep() {
     assert_eq!(denied(), [0_u32; 0]);
     let (deepest, others) = domains.split_last().unwrap();
     assert!(others.iter().all(|domain| denials(domain).is_empty()), "who denies is the deepest");
-    let attributed: Vec<_> = denials(deepest).iter().map(|record| (record.arg2, record.rule)).collect();
+    let attributed: Vec<_> = denials(deepest).iter().map(|record| (arg2(record), record.rule)).collect();
     // Newest first: the last that was entered is rule 0.
     let expected: Vec<_> =
         (0..DEPTH).map(|number| (u64::from(COMMAND + number), (DEPTH - 1 - number) as usize)).collect();
@@ -72,4 +73,11 @@ fn more_rules_than_a_program_can_hold_are_refused_in_words() {
         error,
         "the domain needs 257 functions at one hook, the kernel's limit is 256; use fewer rules"
     );
+}
+
+fn arg2(record: &Record) -> u64 {
+    match record.asked {
+        Asked::Instance { arg2, .. } => arg2,
+        Asked::Hook { .. } => panic!("{record:?}"),
+    }
 }

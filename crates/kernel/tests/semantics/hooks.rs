@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use landlock_compiler::abi::{Actions, Event};
-use landlock_compiler::emit::denial::Record;
+use landlock_compiler::emit::denial::{Asked, Record};
 use landlock_compiler::hooks::{self, Arg2, Hook, Instance};
 use landlock_compiler::rule::Rule;
 use landlock_kernel::Loaded;
@@ -100,16 +100,19 @@ fn wrong(case: &Case, domain: &Loaded) -> Option<String> {
         return Some(format!("with the rule: {denied:?}, {}", records_in_words(&records)));
     }
     // What follows is Rust: it asks F_GETFD before it closes a file.
-    let first = records.first().map(|record| (record.hook, record.instance, record.arg2));
+    let first = records.first().map(|record| (record.hook, record.asked));
     let (hook, instance) = instance(case);
-    match first == Some((hook, instance, case.arg2)) {
+    match first == Some((hook, Asked::Instance { instance, arg2: case.arg2 })) {
         true => None,
         false => Some(format!("the kernel asked {}", records_in_words(&records))),
     }
 }
 
 fn records_in_words(records: &[Record]) -> String {
-    let word = |record: &Record| format!("{}: {}", record.hook.name, told(record.instance, record.arg2));
+    let word = |record: &Record| match record.asked {
+        Asked::Instance { instance, arg2 } => format!("{}: {}", record.hook.name, told(instance, arg2)),
+        Asked::Hook { .. } => format!("{}: the rules tied to it", record.hook.name),
+    };
     records.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 

@@ -186,3 +186,15 @@ fn a_domain_says_which_abi_it_needs() {
     assert_eq!(abi(vec![cookie(1), fs(1)]), 2);
     assert_eq!(abi(vec![Layer::Rule(returns(Event::MmapFile, 0)), fs(1)]), 2);
 }
+
+#[test]
+fn the_layers_of_a_domain_make_the_same_domain() {
+    let lp = |result| Layer::Rule(returns(Event::FileOpen, result));
+    let layers = || vec![cookie(1), lp(1), cookie(2), cookie(3), lp(2), lp(3), cookie(4)];
+    let text = |layer: &Layer| match layer {
+        Layer::Filter(filter) => format!("{filter:?}"),
+        Layer::Rule(rule) => format!("{:?}", rule.insns()),
+    };
+    let again = Domain::layered(layers()).layers();
+    assert_eq!(again.iter().map(text).collect::<Vec<_>>(), layers().iter().map(text).collect::<Vec<_>>());
+}

@@ -10,7 +10,8 @@ use super::super::{Attachment, Layout, Member};
 use super::layouts;
 use super::machine::{self, Kernel, Memory, Outcome};
 use crate::abi::{Event, HandleKind};
-use crate::evaluate::Input;
+use crate::classic::SyscallData;
+use crate::evaluate::{Current, HookCall, Input};
 use crate::hooks::{self, Arg2, Asked, Hook, Instance};
 use crate::insn::Insn;
 use crate::op::Size;
@@ -26,6 +27,7 @@ const RENAME_EXCHANGE: u64 = 2;
 const READ_IMPLIES_EXEC: u64 = 0x0040_0000;
 const PROT_READ: u32 = 1;
 const PROT_EXEC: u32 = 4;
+const REQPROT: u64 = 0x7777_0000_0001;
 
 /// Which object is the inode of a link that is followed.
 const FOLLOWED: usize = 1;
@@ -45,7 +47,22 @@ pub struct Situation {
     flags: u64,
     in_kernel: bool,
     personality: u64,
+    /// In the order of `struct pt_regs`, the arguments before the place of the call.
+    registers: [u64; 10],
 }
+
+const REGISTER: [Member; 10] = [
+    Member::RegisterBx,
+    Member::RegisterCx,
+    Member::RegisterDx,
+    Member::RegisterSi,
+    Member::RegisterDi,
+    Member::RegisterBp,
+    Member::Register8,
+    Member::Register9,
+    Member::Register10,
+    Member::RegisterIp,
+];
 
 /// What is behind an expression.
 #[derive(Clone, Copy, Debug)]
@@ -81,9 +98,17 @@ pub fn at(names: &[&str]) -> impl Strategy<Value = Situation> + use<> {
     let number = prop_oneof![any::<u64>(), 0..0x40_u64];
     let objects = prop::collection::vec(object, 4);
     let personality = prop_oneof![Just(0), Just(READ_IMPLIES_EXEC), any::<u32>().prop_map(u64::from)];
-    let worlds = (any::<bool>(), prop::bool::weighted(0.1), personality);
+    let registers = prop::array::uniform10(prop_oneof![0..4_u64, any::<u64>()]);
+    let worlds = (any::<bool>(), prop::bool::weighted(0.1), personality, registers);
     (select(calls), rules::input(Event::Fs), objects, number, any::<u64>(), worlds).prop_map(
-        |((layout, hook), input, objects, number, flags, (ring_is_full, in_kernel, personality))| Situation {
+        |(
+            (layout, hook),
+            input,
+            objects,
+            number,
+            flags,
+            (ring_is_full, in_kernel, personality, registers),
+        )| Situation {
             hook,
             ring_is_full,
             layout,
@@ -93,6 +118,7 @@ pub fn at(names: &[&str]) -> impl Strategy<Value = Situation> + use<> {
             flags,
             in_kernel,
             personality,
+            registers,
         },
     )
 }
@@ -100,6 +126,55 @@ pub fn at(names: &[&str]) -> impl Strategy<Value = Situation> + use<> {
 impl Situation {
     pub fn layout(&self) -> &'static Layout {
         &layouts()[self.layout]
+    }
+
+    pub fn current(&self) -> &Current {
+        &self.input.current
+    }
+
+    /// Architecture and number of the system call; both 0 outside of one.
+    pub fn syscall(&self) -> (u32, u32) {
+        match (self.in_kernel, self.flags & TS_COMPAT != 0) {
+            (true, _) => (0, 0),
+            (false, true) => (0x4000_0003, self.input.syscall_nr),
+            (false, false) => (0xc000_003e, self.input.syscall_nr),
+        }
+    }
+
+    /// What filters are asked about.
+    pub fn data(&self) -> Option<SyscallData> {
+        let [bx, cx, dx, si, di, bp, r8, r9, r10, instruction_pointer] = self.registers;
+        let args = match self.flags & TS_COMPAT != 0 {
+            true => [bx, cx, dx, si, di, bp].map(|register| register & 0xffff_ffff),
+            false => [di, si, dx, r10, r8, r9],
+        };
+        let (arch, nr) = self.syscall();
+        (!self.in_kernel).then_some(SyscallData { nr, arch, instruction_pointer, args })
+    }
+
+    /// The call, as rules tied to the hook see it.
+    pub fn call(&self) -> Option<HookCall> {
+        let low = |number: u64| u32::try_from(number & 0xffff_ffff).unwrap();
+        let high = self.number & !0xffff_ffff;
+        Some(match self.hook.name {
+            "file_open" => HookCall::FileOpen,
+            "file_permission" => HookCall::FilePermission { mask: low(self.number) },
+            "mmap_file" => HookCall::MmapFile {
+                anonymous: !matches!(self.objects[0], Object::There { .. }),
+                reqprot: self.reqprot(),
+                prot: high | u64::from(self.protection()),
+                flags: self.flags,
+            },
+            _ => return None,
+        })
+    }
+
+    /// The protection that was asked for.
+    fn reqprot(&self) -> u64 {
+        match self.layout().attachment {
+            Attachment::Lsm => REQPROT,
+            Attachment::ModifyReturn => self.number,
+        }
     }
 
     /// What the rules are to be asked, by number of the instance.
@@ -151,12 +226,7 @@ impl Situation {
             Arg2::Protection => hooks::mem(self.protection(), self.is_private()).bits(),
             Arg2::Command(_) => low(self.number).into(),
         };
-        let compat = self.flags & TS_COMPAT != 0;
-        let (arch, syscall_nr) = match (self.in_kernel, compat) {
-            (true, _) => (0, 0),
-            (false, true) => (0x4000_0003, self.input.syscall_nr),
-            (false, false) => (0xc000_003e, self.input.syscall_nr),
-        };
+        let (arch, syscall_nr) = self.syscall();
         Some(Input { event: instance.event, arg2, mode, arch, syscall_nr, ..self.input.clone() })
     }
 
@@ -206,6 +276,7 @@ impl Situation {
             arguments.insert(name, self.number);
         }
         arguments.insert("flags", self.flags);
+        arguments.insert("reqprot", REQPROT);
         for (instance, base) in
             self.hook.instances.iter().zip((1..).map(|n| 0xffff_8881_0000_0000 + n * 0x10_0000))
         {
@@ -253,6 +324,9 @@ impl Situation {
         self.put(memory, TASK, Member::TaskPersonality, self.personality);
         self.put(memory, TASK, Member::TaskStatus, self.flags & TS_COMPAT);
         self.put(memory, REGISTERS, Member::SyscallNumber, self.input.syscall_nr.into());
+        for (member, value) in REGISTER.into_iter().zip(self.registers) {
+            self.put(memory, REGISTERS, member, value);
+        }
     }
 
     /// The value of the argument, with all it leads to.
