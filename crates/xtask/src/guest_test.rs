@@ -8,7 +8,7 @@ mod table;
 
 use std::process::{Command, ExitCode};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use landlock_compiler::clang::build;
 use tempfile::TempDir;
 
@@ -38,8 +38,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         guests.iter().for_each(|guest| println!("{}", guest.name()));
         return Ok(ExitCode::SUCCESS);
     }
-    let rules = shipped_rules()?;
-    let copies = [format!("--copy={}:/rules", rules.path().display())];
+    let (rules, programs) = (shipped_rules()?, attackers()?);
+    let copies = [copy(&rules, "/rules"), copy(&programs, "/programs")];
     let mut failed = Vec::new();
     for guest in &guests {
         println!("guest-test: {}", guest.name());
@@ -110,6 +110,25 @@ impl Guest {
         };
         format!("failed=0\n{}exit $failed\n", self.groups.iter().map(each).collect::<String>())
     }
+}
+
+fn copy(folder: &TempDir, to: &str) -> String {
+    format!("--copy={}:{to}", folder.path().display())
+}
+
+/// A folder with the programs of attackers: guests have no compiler and no libraries.
+fn attackers() -> Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/tests/bypasses/programs");
+    for entry in std::fs::read_dir(sources)? {
+        let source = entry?.path();
+        let program = folder.path().join(source.file_stem().context("a source has a name")?);
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O1", "-static", "-pthread", "-o"]).arg(program).arg(&source);
+        let status = compiler.status().context("guest-test needs cc")?;
+        ensure!(status.success(), "cc {}: {status}", source.display());
+    }
+    Ok(folder)
 }
 
 /// A folder with the shipped rules, those in C compiled: guests have no clang.

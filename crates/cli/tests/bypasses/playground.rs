@@ -10,7 +10,8 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::Value;
 
@@ -96,12 +97,11 @@ impl Rule {
 
     /// Rules of every event that look at the mode of every object and deny none that exists: no verdict can be
     /// known beforehand, so every operation has to be decided when it happens.
-    pub fn transparent() -> Vec<Rule> {
+    pub fn transparent() -> [Rule; 4] {
         let body = "r1 = *(u64 *)(r1 + 16)\ncall handle_fs_get_mode\nif r0 == 0x8e53 goto deny\nr0 = 0\nexit\n\
                     deny:\nr0 = 1\nexit\n";
         ["FS", "FS_IOCTL", "FS_LOCK", "FS_FCNTL"]
             .map(|event| Rule::new(&format!("transparent_{event}"), event, body))
-            .to_vec()
     }
 
     fn new(name: &str, event: &str, body: &str) -> Rule {
@@ -235,7 +235,10 @@ impl Playground {
         match target {
             Target::Supervisor => self.plain(&[&words, command].concat()),
             // It takes privileges, which the command then gives up.
-            Target::Kernel => self.started(&[&LIMITED, words.as_slice(), self.identity(), command].concat()),
+            Target::Kernel => {
+                keep_hooks_attached();
+                self.started(&[&LIMITED, words.as_slice(), self.identity(), command].concat())
+            }
         }
     }
 
@@ -277,6 +280,23 @@ impl Playground {
         }
         text.lines().map(|line| serde_json::from_str(line).expect("a JSON line")).collect()
     }
+}
+
+/// The kernel takes seconds to attach and detach what each sandbox needs. One that needs all of it, and ends with
+/// this process, spares the others that.
+fn keep_hooks_attached() {
+    static KEPT: OnceLock<Child> = OnceLock::new();
+    KEPT.get_or_init(|| {
+        let playground = Playground::new(User::Ours);
+        let files = Rule::transparent().map(|rule| playground.rule_file(&rule));
+        let mut run = Command::new(playground.landlock());
+        run.args(["run", "--target", "kernel"]).args(files.iter().flat_map(|file| ["--rule", file]));
+        run.args(["--", "sh", "-c", "echo; exec cat"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut kept = run.spawn().expect("start");
+        let ready = kept.stdout.as_mut().expect("piped").read(&mut [0]).expect("read");
+        assert_eq!(ready, 1, "the first sandbox did not start");
+        kept
+    });
 }
 
 /// Starts a command that counts as hanging after two minutes.

@@ -80,6 +80,18 @@ const ENGINE: &[&str] =
 const ENGINE_ALONE: &[&str] = &["--cargo-test=landlock-kernel", "--smp=2"];
 /// The built `landlock` comes with its tests.
 const COMMAND: &[&str] = &["--cargo-test=landlock-cli", "--smp=2"];
+/// The attacks of the supervisor target's tests, on the kernel target.
+const ATTACKED: &[&str] = &[
+    "--cargo-test=landlock-cli",
+    "--smp=2",
+    "--disk",
+    "--userland",
+    "--module=overlay",
+    "--env=LANDLOCK_TARGET=kernel",
+    "--env=LANDLOCK=/test/landlock",
+    "--env=LANDLOCK_PROGRAMS=/programs",
+    "--env=TMPDIR=/mnt",
+];
 const USER: &[&str] = &["--cargo-test=landlock-bpf", "--cargo-test=landlock-kernel", "--user"];
 
 pub const GROUPS: &[Group] = &[
@@ -168,5 +180,12 @@ pub const GROUPS: &[Group] = &[
         command: "kernel_target --ignored",
         boots: &BOOTS,
         minutes: 10,
+    },
+    Group {
+        name: "bypasses",
+        guest: ATTACKED,
+        command: "bypasses --include-ignored --skip=supervisor::",
+        boots: &BOOTS,
+        minutes: 60,
     },
 ];
