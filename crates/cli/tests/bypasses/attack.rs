@@ -234,8 +234,10 @@ pub fn furnish(playground: &Playground) {
     fs::copy("/bin/true", playground.path().join("vault/program")).expect("copy");
     std::os::unix::fs::symlink("..", playground.path().join("vault/link")).expect("symlink");
     std::os::unix::fs::symlink("nowhere", playground.path().join("dangling")).expect("symlink");
-    fs::copy("/usr/bin/id", playground.path().join("suid")).expect("copy");
-    playground.restrict("suid", 0o4755);
+    for (program, name) in [("/usr/bin/id", "suid"), ("/usr/bin/cat", "suid-cat")] {
+        fs::copy(program, playground.path().join(name)).expect("copy");
+        playground.restrict(name, 0o4755);
+    }
     fs::copy("/lib64/ld-linux-x86-64.so.2", playground.path().join("loader")).expect("copy");
     playground.restrict("loader", PROGRAM & 0o7777);
     playground.restrict("vault", VAULT & 0o7777);

@@ -160,6 +160,15 @@ def left_a_mount():
     in_child(body)
 
 
+def set_user_id():
+    """A set-user-id program changes who it is, but not the rules."""
+    want(b"euid=0(root)" in subprocess.run(["./suid"], capture_output=True).stdout)
+    run = subprocess.run(["./suid-cat", "secret"], capture_output=True)
+    if b"not permitted" in run.stderr:
+        raise OSError(errno.EPERM, "refused")
+    want(TOKEN in run.stdout)
+
+
 def mounted_over():
     """Something else in the place of a directory that may not be changed."""
     def scoped(body):

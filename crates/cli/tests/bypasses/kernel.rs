@@ -46,6 +46,7 @@ attacks! {
     mounted: attack("mounted"), secret(GET), "inode_permission";
     mounted_over: attack("mounted_over"), vault(WRITE), "sb_mount";
     moved_over: attack("moved_over"), vault(WRITE), "move_mount";
+    set_user_id_programs: attack("set_user_id").by_nobody(), secret(GET), "inode_permission";
     left_a_mount: attack("left_a_mount"), secret(GET), "inode_permission";
 }
 

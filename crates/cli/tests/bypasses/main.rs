@@ -28,7 +28,7 @@
 //! | user and mount namespaces, chroot, being another user, capabilities of a namespace | `processes::identity_is_kept`, `user_namespace*`, `other_root` … |
 //! | a seccomp filter of the attacker's own | `processes::under_own_filter*` |
 //! | orphans, and killing waiter, supervisor or reaper | `processes::orphans_*`, `killing_*` |
-//! | set-user-id programs | `processes::set_user_id_*` |
+//! | set-user-id programs | `supervisor::set_user_id_*`, `kernel::set_user_id_programs` |
 //! | descriptors received from outside or from a sibling | `descriptors::passed*` |
 //! | descriptors inherited: read, write, map, protect, lock, ioctl, fcntl | `descriptors::read*`, `write*`, `lock`, `control`, `inputs` |
 //! | a descriptor's number swapped during read, write, truncate, chmod, mmap | `races::read`, `write`, `writev`, `truncate`, `chmod`, `map` |
@@ -43,16 +43,19 @@
 //! | unix sockets in the file system, datagrams without connect | `names::sockets` |
 //! | device nodes | `names::block_devices` |
 //!
-//! Not here, because there is nothing for ABI 1 or this target to hold:
+//! `cargo test` carries all of it out on the supervisor target, `cargo xtask guest-test bypasses` on the kernel target.
+//! What of it is not for the kernel target, and why, is the list in `supervisor`.
+//!
+//! Not here, because there is nothing for ABI 1 or these targets to hold:
 //!
 //! | trick | reason |
 //! |---|---|
-//! | disconnected directories, bind mounts, overlayfs views | no rule depends on ancestors or mounts; inside, nothing can be mounted |
+//! | disconnected directories, bind mounts, overlayfs views | no rule depends on ancestors or mounts; under the supervisor nothing can be mounted inside, on the kernel target it is tried (`kernel::mounted*`, `left_a_mount`) |
 //! | a copy of a denied program; `sh script`, `python -c` | a rule sees modes: a copy is another object, and an interpreter reads |
 //! | abstract sockets, TCP, UDP, addresses, fast open | ABI 1 has no network event |
 //! | signals to others | v7 leaves them free; that killing the supervisor opens nothing is tested |
-//! | D-Bus, the daemon's requests, its files and its environment | this target has no daemon |
-//! | pinned BPF objects by id | not reachable by an open that a rule sees; opening pins is closed |
+//! | D-Bus, the daemon's requests, its files and its environment | `landlock run` has none |
+//! | pinned BPF objects by id | under the supervisor not reachable by an open that a rule sees; on the kernel target its own tests try (`attacks.rs` there) |
 //! | malformed rules | the compiler's own tests and fuzzers |
 //! | `--command=…` injection | the command line's own tests |
 //! | writes to `/proc/sys`, `core_pattern` | a rule sees modes, not places |

@@ -65,11 +65,6 @@ fn identity_is_kept() {
 }
 
 #[test]
-fn set_user_id_programs_give_nothing() {
-    attack("set_user_id").by_nobody().is_closed("EPERM");
-}
-
-#[test]
 fn orphans_stay_confined() {
     attack("orphaned").result_is_left_in("orphan").is_denied(secret(), "inode_permission");
 }

@@ -8,7 +8,7 @@ use crate::attack::Attack;
 use crate::playground::{EXEC, GET, PROGRAM, Rule, SECRET, User, WHOLE};
 
 /// The tests of this module, and why they are not for the kernel target.
-const REASONS: [(&str, &str); 10] = [
+const REASONS: [(&str, &str); 11] = [
     ("asynchronous_reads_are_closed", "the kernel asks about them: kernel::asynchronous"),
     ("by_handle", "the kernel asks about what is opened: kernel::by_handle"),
     ("io_uring_is_closed", "the kernel asks about what its requests do: kernel::uring_*"),
@@ -16,6 +16,10 @@ const REASONS: [(&str, &str); 10] = [
     ("mounts_are_closed", "rules decide about them, and see objects, not places: kernel::mounted*"),
     ("other_doors_are_closed", "the kernel asks the same at each of them: kernel::int80, no_other_doors"),
     ("read_implies_exec", "the kernel asks with what it will really map: kernel::read_implies_exec"),
+    (
+        "set_user_id_programs_give_nothing",
+        "root may keep them; the rules bind them too: kernel::set_user_id_programs",
+    ),
     ("the_reaper_is_out_of_reach", "there is none"),
     ("the_supervisor_is_out_of_reach", "there is none"),
     ("the_list_of_reasons_is_complete", "it is about this list"),
@@ -77,6 +81,11 @@ fn the_supervisor_is_out_of_reach() {
 #[test]
 fn mounts_are_closed() {
     processes("mounts").is_closed("EPERM");
+}
+
+#[test]
+fn set_user_id_programs_give_nothing() {
+    processes("set_user_id").by_nobody().is_closed("EPERM");
 }
 
 /// Killed at the right distance below `timeout`: the waiter, the supervisor, the reaper.

@@ -76,7 +76,7 @@ const BINDINGS: &[&str] = &["--cargo-test=landlock-bpf", "--smp=2"];
 /// With a disk, and Python for some attacks. The shipped rules are in every guest.
 const ENGINE: &[&str] =
     &["--cargo-test=landlock-kernel", "--smp=2", "--disk", "--userland", "--env=RULES=/rules"];
-/// For tests that count the kernel's objects, and for those whose time is guest time.
+/// For tests that count the kernel's objects, and for long ones.
 const ENGINE_ALONE: &[&str] = &["--cargo-test=landlock-kernel", "--smp=2"];
 /// The built `landlock` comes with its tests.
 const COMMAND: &[&str] = &["--cargo-test=landlock-cli", "--smp=2"];
@@ -173,6 +173,13 @@ pub const GROUPS: &[Group] = &[
         command: "engine --ignored --nocapture --test-threads=1 alone",
         boots: BPF,
         minutes: 60,
+    },
+    Group {
+        name: "hammer-long",
+        guest: ENGINE_ALONE,
+        command: "LANDLOCK_HAMMER_SECONDS=200 hammer --ignored --nocapture",
+        boots: HAMMERED,
+        minutes: 15,
     },
     Group {
         name: "kernel_target",
