@@ -25,8 +25,6 @@ use proptest::prop_oneof;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-/// Hooks that kernels have and let no program of kind [`ProgramKind::Lsm`] attach to.
-const CLOSED: [&str; 1] = ["inode_getsecurity"];
 const BOTH: [Attachment; 2] = [Attachment::Lsm, Attachment::ModifyReturn];
 
 /// The beginning of a rule that denies by bits of the mode or of the action.
@@ -46,6 +44,8 @@ struct Bench {
     layout: Layout,
     denials: Map,
     lost: Map,
+    /// Hooks that the kernel lets no such program attach to: `attachment` tests which those are.
+    closed: Vec<&'static str>,
     loaded: BTreeMap<&'static str, usize>,
     instructions: u64,
 }
@@ -74,7 +74,13 @@ impl Bench {
             ..spec
         };
         let lost = Map::create(&lost).unwrap();
-        Bench { btf, layout, denials, lost, loaded: BTreeMap::new(), instructions: 0 }
+        assert_eq!(landlock_kernel::attachment().unwrap(), Attachment::Lsm);
+        let lacking = landlock_kernel::lacking().unwrap();
+        let closed = match attachment {
+            Attachment::Lsm => lacking.into_iter().map(|lacking| lacking.hook).collect(),
+            Attachment::ModifyReturn => Vec::new(),
+        };
+        Bench { btf, layout, denials, lost, closed, loaded: BTreeMap::new(), instructions: 0 }
     }
 
     /// Loads the domain's program at the hook, if it has one and the kernel has the hook.
@@ -111,8 +117,7 @@ impl Bench {
     }
 
     fn is_open(&self, hook: &str) -> bool {
-        let closed = self.layout.attachment == Attachment::Lsm && CLOSED.contains(&hook);
-        self.layout.hooks.contains_key(hook) && !closed
+        self.layout.hooks.contains_key(hook) && !self.closed.contains(&hook)
     }
 
     fn open_hooks(&self) -> usize {
