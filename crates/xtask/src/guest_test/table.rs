@@ -192,7 +192,7 @@ pub const GROUPS: &[Group] = &[
         name: "bypasses",
         guest: ATTACKED,
         command: "bypasses --include-ignored --skip=supervisor::",
-        boots: &BOOTS,
+        boots: BPF,
         minutes: 60,
     },
 ];
