@@ -45,7 +45,7 @@ fn accepted(path: &Path, rule: &Rule) -> String {
     let (name, event, insns) = (rule.name(), rule.event().name(), rule.insns().len());
     let maps: Vec<&str> = rule.maps().iter().map(|map| map.definition().name.as_str()).collect();
     let maps = if maps.is_empty() { String::new() } else { format!(", maps: {}", maps.join(" ")) };
-    let abi = if rule.abi() > 1 { "; ABI 2, which this version cannot enforce" } else { "" };
+    let abi = if rule.abi() > 1 { "; ABI 2" } else { "" };
     format!(
         "{}: rule {name}: accepted (event {event}, {insns} instructions{maps}{abi}{needs})",
         path.display()

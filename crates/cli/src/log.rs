@@ -63,6 +63,7 @@ fn rule(engine: &Engine, record: &Record) -> RuleSeen {
         index: record.rule,
         insn: record.insn,
         line: None,
+        cookie: None,
         domain: Some(record.domain),
     }
 }

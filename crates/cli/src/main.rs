@@ -15,6 +15,7 @@ mod layers;
 mod load;
 mod log;
 mod run;
+mod sandbox;
 mod simulate;
 mod speak;
 mod status;
@@ -39,6 +40,7 @@ enum Command {
     Simulate(simulate::Args),
     Run(run::Args),
     Compat(compat::Args),
+    Sandbox(sandbox::Args),
     Status(status::Args),
     Domains(domains::Args),
     Log(log::Args),
@@ -63,6 +65,7 @@ fn main() -> ExitCode {
         Command::Simulate(args) => simulate::execute(&args),
         Command::Run(args) => run::execute(&args),
         Command::Compat(args) => compat::execute(&args),
+        Command::Sandbox(args) => sandbox::execute(&args),
         Command::Status(args) => status::execute(&args),
         Command::Domains(args) => domains::execute(&args),
         Command::Log(args) => log::execute(&args),

@@ -44,11 +44,21 @@ pub const SIGKILL: i32 = 9;
 #[derive(clap::Args)]
 #[command(override_usage = "landlock run [OPTIONS] --rule <FILE>... [--] <COMMAND> [ARG]...")]
 pub struct Args {
+    #[command(flatten)]
+    layers: Layers,
+    #[command(flatten)]
+    how: How,
+    /// The command; everything after it is its own.
+    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+/// How rules are enforced on a command.
+#[derive(clap::Args)]
+pub struct How {
     /// What enforces the rules.
     #[arg(long, value_name = "TARGET", default_value = "auto")]
     target: Asked,
-    #[command(flatten)]
-    layers: Layers,
     /// Append refusals to FILE, one JSON object per line; `-` tells them on standard error, in words.
     #[arg(long, value_name = "FILE")]
     log: Option<PathBuf>,
@@ -60,9 +70,6 @@ pub struct Args {
     /// Say on standard error which target is in force, and with which rules; `--log -` does too.
     #[arg(short, long)]
     verbose: bool,
-    /// The command; everything after it is its own.
-    #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
-    command: Vec<OsString>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -141,23 +148,26 @@ pub const NOTHING: &str = "the sandbox could not be established, nothing was run
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let Some(domain) = args.layers.domain_or_tell(&load::ourselves()) else { bail!("nothing was run") };
-    if let Some(rule) = domain.rules().iter().find(|rule| rule.abi() > 1) {
-        let name = rule.name();
-        bail!("rule {name} is of ABI 2, which this version checks but cannot enforce; nothing was run");
-    }
-    let to_people = args.log.as_deref() == Some(Path::new("-"));
-    let log = args.log.as_deref().map_or(Ok(Log::none()), open_log)?;
     let (program, arguments) = args.command.split_first().context("no command")?;
     let mut command = Command::new(program);
     command.args(arguments);
-    let tell = args.verbose || to_people;
-    let target = Target::choose(args.target, &domain, log.is_kept(), args.verbose)?;
-    if tell {
-        speak::notice(&target.in_force(&domain));
+    Ok(told(&args.how.run(domain, command)?, program))
+}
+
+impl How {
+    /// Runs the command in the domain.
+    pub fn run(&self, domain: Domain, command: Command) -> anyhow::Result<Ended> {
+        let to_people = self.log.as_deref() == Some(Path::new("-"));
+        let log = self.log.as_deref().map_or(Ok(Log::none()), open_log)?;
+        let program = command.get_program().to_owned();
+        let target = Target::choose(self.target, &domain, log.is_kept(), self.verbose)?;
+        if self.verbose || to_people {
+            speak::notice(&target.in_force(&domain));
+        }
+        let any = self.stackable || is_ourselves(&program);
+        let stacking = if any { Stacking::Any } else { Stacking::Covered };
+        target.run(domain, log, command, stacking)
     }
-    let stacking = if args.stackable || is_ourselves(program) { Stacking::Any } else { Stacking::Covered };
-    let ended = target.run(domain, log, command, stacking)?;
-    Ok(told(&ended, program))
 }
 
 /// The exit code for the end of `program`, after telling why it could not even begin.

@@ -7,6 +7,8 @@
 //! written before, a return at the end. It runs to its answer whatever the system call.
 
 mod check;
+mod enforce;
+mod reach;
 mod run;
 
 use std::sync::Arc;

@@ -102,6 +102,9 @@ pub struct RuleSeen {
     /// `file:line`, when the rule object had line information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
+    /// The cookie it ran for, at a hook.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookie: Option<u16>,
     /// The number of its domain, in a log of several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<u64>,
@@ -126,6 +129,7 @@ impl RuleSeen {
             index,
             insn,
             line: line.map(|line| format!("{}:{}", line.file, line.line)),
+            cookie: None,
             domain: None,
         }
     }
@@ -258,6 +262,9 @@ impl std::fmt::Display for Denial {
             }
             if let Some(line) = &rule.line {
                 write!(f, " ({})", line.escape_debug())?;
+            }
+            if let Some(cookie) = rule.cookie {
+                write!(f, ", cookie {cookie}")?;
             }
             if let Some(domain) = rule.domain {
                 write!(f, ", domain {domain}")?;

@@ -3,6 +3,7 @@
 //! among them, which say when the rules tied to the RFC's hooks are asked.
 
 mod cookies;
+mod foresee;
 
 use crate::abi::Event;
 use crate::classic::Filter;
@@ -12,6 +13,7 @@ use crate::rule::Rule;
 use crate::specialise::{self, Answer, Field, InputSet, Known, Residual, Specialised};
 
 pub use cookies::{Filtered, Layer};
+pub use foresee::Foreseen;
 
 /// Rules, newest first: the order they are asked in.
 #[derive(Clone, Debug, Default)]

@@ -6,17 +6,21 @@
 //! kernel and a line in the log. Other architectures and x32 are notified (and refused); numbers the table does not know are
 //! reported as not implemented.
 
+mod layered;
 mod stacking;
 
 use std::collections::HashMap;
 
 use landlock_compiler::abi::{Actions, Event, helper};
-use landlock_compiler::domain::Domain;
+use landlock_compiler::domain::{Domain, Foreseen};
 use landlock_compiler::op::{Callee, Op};
 use landlock_compiler::specialise::{Bits, Known, ObjectKnown};
 
+use landlock_compiler::evaluate::HookCall;
+
 use crate::syscalls::{Carry, Case, Does, Half, LOOKUP, Possible, PossiblyAbout, Row, TABLE, Test, Types};
 
+pub use layered::{Filters, Installed, installed};
 pub use stacking::{PREPEND_LANDLOCK_RULE, PROG_LOAD, Stacking, covers, plan_of_tree};
 
 /// `AUDIT_ARCH_X86_64`.
@@ -24,6 +28,10 @@ pub const ARCH: u32 = 0xc000_003e;
 const X32_BIT: u32 = 0x4000_0000;
 const OPENS_TO_READ: u32 = 0o3;
 const O_PATH: u32 = 0o10_000_000;
+
+const ANONYMOUS: u32 = 0x20;
+const FILE: HookCall = HookCall::MmapFile { anonymous: false, reqprot: 0, prot: 0, flags: 0 };
+const MEMORY: HookCall = HookCall::MmapFile { anonymous: true, reqprot: 0, prot: 0, flags: 0 };
 
 /// What the filter does with a syscall.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +76,21 @@ struct Questions<'a> {
     answers: HashMap<(Event, Bits, ObjectKnown), bool>,
 }
 
+/// The event of the rules tied to a hook, if rules can be.
+pub fn hook_event(hook: &str) -> Option<Event> {
+    match hook {
+        "file_open" => Some(Event::FileOpen),
+        "file_permission" => Some(Event::FilePermission),
+        "mmap_file" => Some(Event::MmapFile),
+        _ => None,
+    }
+}
+
+/// Whether a rule of the event may ever be asked: it has an older filter.
+pub fn is_heard(domain: &Domain, event: Event) -> bool {
+    domain.filters().next().is_some() && domain.rules_of(event).next().is_some()
+}
+
 impl Questions<'_> {
     fn plan(&mut self, row: &Row) -> Plan {
         match row.does {
@@ -76,15 +99,28 @@ impl Questions<'_> {
             Does::Closed(_) | Does::Announces([], _) => Plan::Notify,
             Does::Announces(groups, _) => Plan::NotifyIf(groups.iter().map(|tests| tests.to_vec()).collect()),
             Does::Asks(cases, _) | Does::Renames(cases, _) => {
-                plan_of(cases.iter().flat_map(|case| self.groups(case)).collect())
+                let mut groups: Vec<_> = cases.iter().flat_map(|case| self.groups(row.nr, case)).collect();
+                if row.name == "mmap" && self.foresee(row.nr, MEMORY, false).may_deny {
+                    groups.push(vec![Test {
+                        arg: 3,
+                        half: Half::Low,
+                        mask: ANONYMOUS,
+                        value: 0,
+                        equal: false,
+                    }]);
+                }
+                plan_of(groups)
             }
         }
     }
 
     /// The registers for which a question of this case may be answered with no.
-    fn groups(&mut self, case: &Case) -> Vec<Vec<Test>> {
+    fn groups(&mut self, nr: u32, case: &Case) -> Vec<Vec<Test>> {
         let mut groups = Vec::new();
         for ask in case.asks {
+            if self.hook_may_deny(nr, ask) {
+                groups.push(case.when.to_vec());
+            }
             if !self.may_deny(ask) {
                 continue;
             }
@@ -121,6 +157,33 @@ impl Questions<'_> {
             }
         }
         values.into_iter().map(|value| (mask, value)).collect()
+    }
+
+    /// What may come of the rules tied to the hook of a question.
+    fn at_hook(&self, nr: u32, ask: &Possible) -> Foreseen {
+        const MAY_WRITE: u32 = 2;
+        const MAY_READ: u32 = 4;
+        let PossiblyAbout::Actions(actions) = ask.about else { return Foreseen::default() };
+        match ask.hook {
+            "file_open" => self.foresee(nr, HookCall::FileOpen, true),
+            "file_permission" => {
+                let mask = if actions.contains(Actions::WRITE) { MAY_WRITE } else { MAY_READ };
+                self.foresee(nr, HookCall::FilePermission { mask }, true)
+            }
+            "mmap_file" => self.foresee(nr, FILE, false),
+            _ => Foreseen::default(),
+        }
+    }
+
+    fn hook_may_deny(&self, nr: u32, ask: &Possible) -> bool {
+        self.at_hook(nr, ask).may_deny
+    }
+
+    fn foresee(&self, nr: u32, call: HookCall, numbers: bool) -> Foreseen {
+        match self.domain {
+            Some(domain) => domain.foresee(nr, ARCH, call, numbers),
+            None => Foreseen { may_deny: true, on_file: true },
+        }
     }
 
     fn may_deny(&mut self, ask: &Possible) -> bool {
@@ -214,9 +277,9 @@ fn couple_descriptors(plans: &mut [Plan], questions: &mut Questions<'_>) {
         // These name a path, or give nothing by themselves.
         let not_of_a_descriptor = matches!(row.name, "execve" | "execveat" | "chdir" | "fchdir" | "shmat");
         for ask in cases.iter().flat_map(|case| case.asks).filter(|_| !not_of_a_descriptor) {
-            if !questions.may_deny(ask)
-                || !questions.domain.is_none_or(|domain| object_matters(domain, ask.about.event()))
-            {
+            let of_event = questions.domain.is_none_or(|domain| object_matters(domain, ask.about.event()));
+            let of_hook = questions.at_hook(row.nr, ask);
+            if !(of_event && questions.may_deny(ask) || of_hook.may_deny && of_hook.on_file) {
                 continue;
             }
             // Files are written, and mapped to be written, only through a descriptor opened for writing.
@@ -248,8 +311,9 @@ fn couple_descriptors(plans: &mut [Plan], questions: &mut Questions<'_>) {
 
 /// Whether a rule of `event` looks at the object, so that the verdict can depend on it.
 pub fn object_matters(domain: &Domain, event: Event) -> bool {
-    const LOOK: Op = Op::Call(Callee::Helper(helper::HANDLE_FS_GET_MODE));
-    domain.rules_of(event).any(|(_, rule)| rule.ops().contains(&Some(LOOK)))
+    const LOOKS: [i32; 3] = [helper::HANDLE_FS_GET_MODE, helper::CMP_FS_PROP, helper::CMP_FS_BENEATH];
+    let looks = |op: &Op| matches!(op, Op::Call(Callee::Helper(number)) if LOOKS.contains(number));
+    domain.rules_of(event).any(|(_, rule)| rule.ops().iter().flatten().any(looks))
 }
 
 /// mprotect is decided quickly as long as nobody has mapped a file shared, so that is made visible.

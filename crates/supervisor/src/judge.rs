@@ -3,16 +3,20 @@
 
 mod logs;
 
+use landlock_compiler::abi::hook;
 use landlock_compiler::abi::{Actions, Event};
+use landlock_compiler::classic::SyscallData;
 use landlock_compiler::domain::Domain;
-use landlock_compiler::evaluate::{Current, Input, Verdict};
+use landlock_compiler::evaluate::{Current, HookCall, HookVerdict, Input, Verdict};
 use landlock_compiler::specialise::{Bits, Known, ObjectKnown};
 use rustix::io::Errno;
 
 use crate::denial::{self, Denial, Log, ObjectSeen, RuleSeen, Trace, escape, now};
 use crate::filter;
 use crate::object::Object;
+use crate::relate::{Related, Subject};
 use crate::request::Request;
+use crate::sys;
 
 pub use logs::Logs;
 
@@ -63,6 +67,17 @@ pub const fn actions(hook: &'static str, actions: Actions) -> Ask {
     Ask { hook, about: About::Actions(actions) }
 }
 
+/// A rule that said no: its place, the instruction it ended at, and what its caller is to be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct No {
+    rule: usize,
+    insn: usize,
+    errno: u32,
+    cookie: Option<u16>,
+}
+
+const EPERM: u32 = 1;
+
 /// The rules in force on a thread and the logs of their refusals.
 #[derive(Debug)]
 pub struct Judge {
@@ -88,17 +103,52 @@ impl Judge {
         Judge { walks_matter: filter::walks_matter(&domain), domain, logs, number }
     }
 
-    /// Whether the rules allow `ask` about an object of this mode (`None`: a name without an object) now.
-    pub fn verdict(&self, request: &Request<'_>, ask: Ask, mode: Option<u32>) -> Verdict {
+    /// Whether the rules allow `ask` about the subject now: those of the event, and then those tied to the hook.
+    pub fn verdict(&self, request: &Request<'_>, ask: Ask, subject: Subject<'_>) -> Result<(), No> {
         let input = Input {
             event: ask.about.event(),
             arg2: ask.about.arg2(),
-            mode,
+            mode: subject.mode(),
             arch: request.notification.arch,
             syscall_nr: request.notification.nr.cast_unsigned(),
             current: if self.reads_current() { request.current() } else { Current::default() },
         };
-        self.domain.decide_traced(&input, &mut |text| self.trace(request, text))
+        let related = Related { request, subject };
+        match self.domain.decide_among(&input, &related, &mut |text| self.trace(request, text)) {
+            Verdict::Deny { rule, insn } => return Err(No { rule, insn, errno: EPERM, cookie: None }),
+            Verdict::Allow => {}
+        }
+        calls(request, ask).into_iter().try_for_each(|call| self.at_hook(request, call, &related))
+    }
+
+    /// Asks the rules tied to a hook, with the cookies of the running system call.
+    fn at_hook(&self, request: &Request<'_>, call: HookCall, related: &Related<'_>) -> Result<(), No> {
+        if self.domain.rules_of(call.event()).next().is_none() {
+            return Ok(());
+        }
+        let filtered = self.domain.filtered(&syscall(request));
+        match self.domain.decide_hook(call, Some(&filtered), related) {
+            HookVerdict::Allow => Ok(()),
+            HookVerdict::Deny { errno, rule, insn, cookie } => Err(No { rule, insn, errno, cookie }),
+        }
+    }
+
+    /// Whether a filter hands the system call on to somebody who is not there: a tracer, a listener. Seccomp answers
+    /// `ENOSYS` then; it would have, had we not been asked before.
+    pub fn is_handed_on(&self, request: &Request<'_>) -> bool {
+        self.domain.filters().next().is_some()
+            && self.domain.filtered(&syscall(request)).action.is_handed_on()
+    }
+
+    /// Asks the rules tied to the hook about a mapping of memory, for which the kernel may have made a file.
+    pub fn ask_memory(&self, request: &Request<'_>, has_file: bool) -> Result<(), Errno> {
+        let ask = actions("mmap_file", Actions::empty());
+        let related = Related { request, subject: Subject::Unnamed(0) };
+        let calls = mappings(request, ask, !has_file);
+        match calls.into_iter().try_for_each(|call| self.at_hook(request, call, &related)) {
+            Ok(()) => Ok(()),
+            Err(no) => self.refuse(request, ask, ObjectSeen::default, Some(no), None),
+        }
     }
 
     /// What a debug rule traces goes to the log.
@@ -116,16 +166,16 @@ impl Judge {
 
     /// Asks about an object; a refusal is logged and becomes `EPERM`.
     pub fn ask(&self, request: &Request<'_>, ask: Ask, object: &Object) -> Result<(), Errno> {
-        match self.verdict(request, ask, Some(object.mode())) {
-            Verdict::Allow => Ok(()),
-            Verdict::Deny { rule, insn } => {
+        match self.verdict(request, ask, Subject::Object(object)) {
+            Ok(()) => Ok(()),
+            Err(no) => {
                 let seen = || ObjectSeen {
                     path: object.path().map(|path| escape(path.as_os_str().as_encoded_bytes())),
                     dev: Some(object.stat().st_dev),
                     ino: Some(object.stat().st_ino),
                     mode: Some(format!("{:06o}", object.mode())),
                 };
-                self.refuse(request, ask, seen, Some((rule, insn)), None)
+                self.refuse(request, ask, seen, Some(no), None)
             }
         }
     }
@@ -155,11 +205,11 @@ impl Judge {
 
     /// Asks about an object of which nothing but the mode is known.
     pub fn ask_anonymous(&self, request: &Request<'_>, ask: Ask, mode: u32) -> Result<(), Errno> {
-        match self.verdict(request, ask, Some(mode)) {
-            Verdict::Allow => Ok(()),
-            Verdict::Deny { rule, insn } => {
+        match self.verdict(request, ask, Subject::Unnamed(mode)) {
+            Ok(()) => Ok(()),
+            Err(no) => {
                 let seen = || ObjectSeen { mode: Some(format!("{mode:06o}")), ..ObjectSeen::default() };
-                self.refuse(request, ask, seen, Some((rule, insn)), None)
+                self.refuse(request, ask, seen, Some(no), None)
             }
         }
     }
@@ -176,7 +226,16 @@ impl Judge {
             object: ObjectKnown::Mode(mode),
             arch: Bits::exactly(filter::ARCH.into()),
             syscall_nr: Bits { value: 0, unknown: u32::MAX.into() },
-        })
+        }) || filter::hook_event(ask.hook).is_some_and(|event| filter::is_heard(&self.domain, event))
+    }
+
+    /// Whether the answer may depend on which object it is, not only on its mode.
+    pub fn compares(&self, ask: Ask) -> bool {
+        let known = Known::new(ask.about.event(), Bits::exactly(ask.about.arg2()));
+        self.domain.specialise(&known).compares()
+            || filter::hook_event(ask.hook).is_some_and(|event| {
+                filter::is_heard(&self.domain, event) && filter::object_matters(&self.domain, event)
+            })
     }
 
     fn ask_named(
@@ -187,15 +246,15 @@ impl Judge {
         name: &[u8],
         mode: Option<u32>,
     ) -> Result<(), Errno> {
-        match self.verdict(request, ask, mode) {
-            Verdict::Allow => Ok(()),
-            Verdict::Deny { rule, insn } => {
+        match self.verdict(request, ask, Subject::New(parent, mode)) {
+            Ok(()) => Ok(()),
+            Err(no) => {
                 let seen = || {
                     let parent = parent.path().map(|path| path.into_os_string().into_encoded_bytes());
                     let path = parent.map(|parent| escape(&[parent.as_slice(), name].join(&b'/')));
                     ObjectSeen { path, mode: mode.map(|mode| format!("{mode:06o}")), ..ObjectSeen::default() }
                 };
-                self.refuse(request, ask, seen, Some((rule, insn)), None)
+                self.refuse(request, ask, seen, Some(no), None)
             }
         }
     }
@@ -215,9 +274,10 @@ impl Judge {
         request: &Request<'_>,
         ask: Ask,
         object: impl FnOnce() -> ObjectSeen,
-        by: Option<(usize, usize)>,
+        by: Option<No>,
         reason: Option<&'static str>,
     ) -> Result<T, Errno> {
+        let errno = by.map_or(EPERM, |no| no.errno);
         if self.logs.are_kept() {
             self.logs.write(&Denial {
                 time: now(),
@@ -227,11 +287,65 @@ impl Judge {
                 hook: ask.hook,
                 action: ask.about.to_string(),
                 object: object(),
-                rule: by.map(|(index, insn)| RuleSeen::of(&self.domain, index, Some(insn))),
+                rule: by.map(|no| RuleSeen {
+                    cookie: no.cookie,
+                    ..RuleSeen::of(&self.domain, no.rule, Some(no.insn))
+                }),
                 reason,
-                errno: "EPERM",
+                errno: hook::errno_name(errno),
             });
         }
-        Err(Errno::PERM)
+        Err(Errno::from_raw_os_error(errno.cast_signed()))
     }
 }
+
+/// The waiting system call, as filters see it.
+fn syscall(request: &Request<'_>) -> SyscallData {
+    let sys::Notification { nr, arch, instruction_pointer, args, .. } = request.notification;
+    SyscallData { nr: nr.cast_unsigned(), arch, instruction_pointer, args }
+}
+
+/// The calls of the RFC's hooks that come with a question. A question may stand for several.
+fn calls(request: &Request<'_>, ask: Ask) -> Vec<HookCall> {
+    const MAY_WRITE: u32 = 2;
+    const MAY_READ: u32 = 4;
+    let About::Actions(actions) = ask.about else { return Vec::new() };
+    match ask.hook {
+        "file_open" => vec![HookCall::FileOpen],
+        "file_permission" => [(Actions::READ, MAY_READ), (Actions::WRITE, MAY_WRITE)]
+            .into_iter()
+            .filter(|(action, _)| actions.contains(*action))
+            .map(|(_, mask)| HookCall::FilePermission { mask })
+            .collect(),
+        "mmap_file" => mappings(request, ask, false),
+        _ => Vec::new(),
+    }
+}
+
+/// The mappings a question stands for: the one of an mmap(2), or those the kernel makes to run a program, of which
+/// the protections and flags differ from kernel to kernel.
+fn mappings(request: &Request<'_>, ask: Ask, anonymous: bool) -> Vec<HookCall> {
+    let map = |prot: u64, flags: u64| HookCall::MmapFile { anonymous, reqprot: prot, prot, flags };
+    let About::Actions(actions) = ask.about else { return Vec::new() };
+    let [read, write, exec] =
+        [libc::PROT_READ, libc::PROT_WRITE, libc::PROT_EXEC].map(i64::from).map(i64::cast_unsigned);
+    match request.name {
+        "mmap" => vec![map(request.arg(2), request.arg(3))],
+        "shmat" => {
+            let bits = [(Actions::READ, read), (Actions::WRITE, write), (Actions::EXEC, exec)];
+            let prot = bits.iter().filter(|(action, _)| actions.contains(*action)).map(|(_, bit)| bit).sum();
+            let fixed = if request.arg(1) == 0 { 0 } else { FIXED };
+            vec![map(prot, SHARED | fixed)]
+        }
+        _ => {
+            let prots = [0, read, read | write, read | exec, read | write | exec, exec, write];
+            let flags = [0, FIXED, FIXED_NOREPLACE, FIXED | FIXED_NOREPLACE].map(|fixed| PRIVATE | fixed);
+            prots.into_iter().flat_map(|prot| flags.map(|flags| map(prot, flags))).collect()
+        }
+    }
+}
+
+const SHARED: u64 = 1;
+const PRIVATE: u64 = 2;
+const FIXED: u64 = 0x10;
+const FIXED_NOREPLACE: u64 = 0x10_0000;

@@ -111,8 +111,8 @@ pub fn run(domain: Domain, log: Log, command: Command) -> Result<Ended, Error> {
 
 /// [`run`], with a choice of the rules that sandboxes inside may have. An inner one has no choice any more.
 pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacking) -> Result<Ended, Error> {
-    enforceable(&domain)?;
     if stack::is_offered() {
+        enforceable_inside(&domain)?;
         return nested::run(&domain, &log, command);
     }
     let (ours, theirs) = UnixStream::pair().map_err(step("cannot make a socket pair"))?;
@@ -146,9 +146,10 @@ pub fn run_v7(log: Log, command: Command) -> Result<Ended, Error> {
 }
 
 /// Nothing may look enforced that is not.
-fn enforceable(domain: &Domain) -> Result<(), Error> {
+fn enforceable_inside(domain: &Domain) -> Result<(), Error> {
     if domain.abi() > 1 {
-        let why = "rules and filters of ABI 2 cannot be enforced in this version";
+        let why =
+            "rules and filters of ABI 2 cannot be added inside a sandbox; give them to the outermost one";
         return Err(Error::Supervisor(why.to_owned()));
     }
     Ok(())

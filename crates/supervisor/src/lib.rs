@@ -26,6 +26,7 @@ mod object;
 mod passing;
 pub mod probe;
 mod proc;
+mod relate;
 mod request;
 mod serve;
 mod stack;
@@ -33,7 +34,7 @@ mod sys;
 mod syscalls;
 mod walk;
 
-pub use filter::Stacking;
+pub use filter::{Filters, Stacking};
 pub use landlock_compiler::denial;
 pub use launch::{
     Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, run_v7, spawn,

@@ -22,12 +22,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use landlock_compiler::abi::Actions;
-use landlock_compiler::evaluate::Verdict;
 use rustix::fs::{AtFlags, CWD, Dir, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::filter;
 use crate::judge::{About, Ask, Judge};
+use crate::relate::Subject;
 use crate::request::{Answer, Reply, Request, Status};
 
 /// What may be in the tables of descriptors, and who may be about to use them.
@@ -128,7 +128,11 @@ pub enum Held {
 
 /// Whether what was allowed for one file holds for whatever its number means when the kernel looks.
 pub fn held(request: &Request<'_>, asks: &[Ask]) -> Result<Held, Errno> {
-    let matters = |ask: &&Ask| filter::object_matters(&request.judge.domain, ask.about.event());
+    let domain = &request.judge.domain;
+    let matters = |ask: &&Ask| {
+        let at_hook = filter::hook_event(ask.hook).is_some_and(|event| filter::is_heard(domain, event));
+        at_hook || filter::object_matters(domain, ask.about.event())
+    };
     if !asks.iter().any(|ask| matters(&ask)) || has_own_descriptors(request)? {
         return Ok(Held::ForAll);
     }
@@ -143,6 +147,10 @@ pub fn held(request: &Request<'_>, asks: &[Ask]) -> Result<Held, Errno> {
 /// Whether `ask` is allowed for every file the caller's threads have or could get; files it is not allowed for wait
 /// from now on until the syscall has passed.
 fn may_pass(request: &Request<'_>, ask: Ask) -> Result<bool, Errno> {
+    if request.judge.compares(ask) {
+        // Which file it is decides, and threads can hide files of theirs from whoever looks for all of them.
+        return Ok(false);
+    }
     request.shared.passing.register(request, ask)?;
     let holds = holds_for_all(request, ask);
     if !matches!(holds, Ok(true)) {
@@ -164,7 +172,7 @@ pub fn has_own_descriptors(request: &Request<'_>) -> Result<bool, Errno> {
 }
 
 fn holds_for_all(request: &Request<'_>, ask: Ask) -> Result<bool, Errno> {
-    let allowed = |mode| request.judge.verdict(request, ask, Some(mode)) == Verdict::Allow;
+    let allowed = |mode| request.judge.verdict(request, ask, Subject::Unnamed(mode)).is_ok();
     let harmless = |file: Entered| !file.is_open_for(ask) || allowed(file.mode);
     Ok(MADE_UNSEEN.into_iter().all(allowed)
         && request.shared.passing.entered().iter().copied().all(harmless)
@@ -245,7 +253,7 @@ impl Passing {
                 return Ok(());
             }
             passes.retain(|pass| !has_passed(pass));
-            let denied = |pass: &Pass| pass.judge.verdict(request, pass.ask, Some(mode)) != Verdict::Allow;
+            let denied = |pass: &Pass| pass.judge.verdict(request, pass.ask, Subject::Unnamed(mode)).is_err();
             let Some(blocking) = passes.iter().find(|pass| denied(pass)).cloned() else { return Ok(()) };
             drop(passes);
             if since.elapsed() > PATIENCE {

@@ -192,6 +192,9 @@ fn decide(shared: &Shared, notification: Notification) -> Answer {
             "which rules are in force here cannot be told",
         );
     }
+    if request.judge.is_handed_on(&request) {
+        return Err(Errno::NOSYS);
+    }
     let of_v7 = compat::answer(&request);
     let of_today = || match known.map(|row| &row.does) {
         None => {

@@ -34,8 +34,8 @@ pub use io::{
 };
 pub use memory::{Mapping, SharedWord, bytes_of, read_memory, write_memory};
 pub use notify::{
-    Injected, Notification, add_fd, install_filter, is_waiting, receive, respond, set_no_new_privs,
-    wake_on_same_cpu,
+    Injected, Notification, add_fd, add_filter, install_filter, is_waiting, receive, respond,
+    set_no_new_privs, wake_on_same_cpu,
 };
 pub use process::{
     Child, Forked, become_subreaper, become_undumpable, before_exec, exit, fork, personality,

@@ -92,7 +92,6 @@ pub enum Half {
 #[derive(Clone, Copy, Debug)]
 pub struct Possible {
     /// The LSM hook it belongs to.
-    #[cfg_attr(not(test), allow(dead_code, reason = "compared with the hook table by a test"))]
     pub hook: &'static str,
     /// What `arg2` holds.
     pub about: PossiblyAbout,

@@ -12,7 +12,7 @@ use landlock_bpf::ring::Ring;
 use landlock_compiler::denial::{Log, Lost, RuleSeen, now};
 use landlock_compiler::domain::Domain;
 use landlock_kernel::{Denials, Engine, Loaded};
-use landlock_supervisor::{Outcome, Waiter};
+use landlock_supervisor::{Filters, Outcome, Waiter};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
 
@@ -22,6 +22,8 @@ use crate::denials;
 pub struct Prepared {
     engine: Engine,
     loaded: Loaded,
+    /// What seccomp does of the domain.
+    filters: Filters,
     /// Of its threads, if somebody wants to know; else they are for `landlock log`.
     denials: Option<Ring>,
     lost: u64,
@@ -29,11 +31,12 @@ pub struct Prepared {
 
 impl Prepared {
     /// Loads the domain.
-    pub fn new(domain: &Domain, is_logged: bool) -> landlock_kernel::Result<Prepared> {
+    pub fn new(domain: &Domain, is_logged: bool) -> anyhow::Result<Prepared> {
+        let filters = Filters::of(domain).map_err(anyhow::Error::msg)?;
         let mut engine = Engine::open()?;
         let loaded = engine.load(domain, if is_logged { Denials::Own } else { Denials::Shared })?;
         let denials = if is_logged { Some(loaded.denials()?) } else { None };
-        Ok(Prepared { engine, loaded, denials, lost: 0 })
+        Ok(Prepared { engine, loaded, filters, denials, lost: 0 })
     }
 
     /// Hooks at which a rule could deny and which this kernel lacks, or lets nobody attach to.
@@ -44,7 +47,11 @@ impl Prepared {
     /// Runs the command in the domain.
     pub fn run(self, log: Log, command: Command) -> anyhow::Result<Outcome> {
         let token = self.engine.token(&self.loaded)?;
-        let enter = move || enter(token).map_err(|error| format!("{error:#}"));
+        let filters = Filters::clone(&self.filters);
+        let enter = move || {
+            enter(token).map_err(|error| format!("{error:#}"))?;
+            filters.install().map_err(|error| format!("cannot install a filter: {error}"))
+        };
         Ok(landlock_supervisor::run_entering(command, enter, |waiter| self.keep(waiter, &log))?)
     }
 

@@ -15,8 +15,17 @@ fn every_shipped_rule_is_accepted_without_a_warning() {
     let rules = all_shipped();
     let arguments = std::iter::once(OsStr::new("check")).chain(rules.iter().map(|rule| rule.as_os_str()));
     let ran = folder.landlock(arguments).exits(0).quiet();
-    assert_eq!(ran.stdout().lines().count(), rules.len(), "{ran}");
-    assert!(ran.stdout().lines().all(|line| line.contains(": accepted (event FS")), "{ran}");
+    assert_eq!(
+        ran.stdout().lines().filter(|line| !line.contains("rule sandbox/")).count(),
+        rules.len() - 1,
+        "{ran}"
+    );
+    assert!(
+        ran.stdout()
+            .lines()
+            .all(|line| line.contains(": accepted (event F") || line.contains(": accepted (event MMAP_FILE")),
+        "{ran}"
+    );
     ran.says("rule landlock1: accepted (event FS, 45 instructions; to load it, CAP_SYS_ADMIN is needed)");
 }
 
@@ -25,7 +34,7 @@ fn rules_of_abi_2_are_accepted_with_their_maps() {
     let rules = root().join("crates/compiler/tests/rules/handles.c");
     let ran = Folder::new().landlock(["check", rules.to_str().unwrap()]).exits(0).quiet();
     let ran = ran.says("rule handles/opened: accepted (event FILE_OPEN, ");
-    ran.says(" instructions, maps: allowed sandboxed; ABI 2, which this version cannot enforce)\n");
+    ran.says(" instructions, maps: allowed sandboxed; ABI 2)\n");
 }
 
 #[test]

@@ -103,24 +103,6 @@ fn without_a_sandbox_nothing_is_run_and_the_code_is_125() {
     assert!(folder.path("mark").exists());
 }
 
-/// Nothing enforces ABI 2 yet, so nothing may look as if.
-#[test]
-fn rules_of_abi_2_are_not_run_under() {
-    let folder = folder_with_harmless_rule();
-    for event in ["FILE_OPEN", "FILE_PERMISSION", "MMAP_FILE", "FS"] {
-        let rule = |abi| format!(".rule two\n.event {event}\n.abi {abi}\n r0 = 0\n exit\n");
-        folder.write("two.s", rule(2));
-        for order in [["harmless.s", "two.s"], ["two.s", "harmless.s"]] {
-            let [first, second] = order;
-            let ran = nothing_ran(&folder, &["--rule", first, "--rule", second]);
-            ran.complains("landlock: rule two is of ABI 2, which this version checks but cannot enforce");
-        }
-        folder.landlock(["check", "two.s"]).exits(0).says("ABI 2, which this version cannot enforce");
-    }
-    folder.write("two.s", ".rule two\n.event FS\n r0 = 0\n exit\n");
-    folder.landlock(["run", "--rule", "two.s", "--", "touch", "mark"]).exits(0).quiet();
-}
-
 #[test]
 fn a_sandbox_inside_a_sandbox_has_the_rules_of_both() {
     let folder = folder_with_harmless_rule();

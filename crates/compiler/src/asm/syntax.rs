@@ -65,7 +65,7 @@ pub(super) const SWAP: [(&str, (Order, SwapBits)); 6] = [
     ("le64", (Order::Little, SwapBits::B64)),
 ];
 
-pub(super) const HELPER: [(&str, i32); 6] = [
+pub(super) const HELPER: [(&str, i32); 9] = [
     ("handle_fs_get_mode", helper::HANDLE_FS_GET_MODE),
     ("trace_printk", helper::TRACE_PRINTK),
     ("get_current_pid_tgid", helper::GET_CURRENT_PID_TGID),
@@ -73,6 +73,9 @@ pub(super) const HELPER: [(&str, i32); 6] = [
     ("get_current_comm", helper::GET_CURRENT_COMM),
     // The name in v7's documentation; printed as trace_printk.
     ("get_trace_printk", helper::TRACE_PRINTK),
+    ("cmp_fs_prop", helper::CMP_FS_PROP),
+    ("cmp_fs_beneath", helper::CMP_FS_BENEATH),
+    ("cmp_cgroup_beneath", helper::CMP_CGROUP_BENEATH),
 ];
 
 /// What a word means.

@@ -7,14 +7,14 @@ use super::{ClassicInsn, SyscallData};
 /// What a filter that cannot go on returns: kills the thread. No checked one does, but by dividing by zero.
 const KILL: u32 = 0;
 
-struct Machine<'a> {
-    a: u32,
-    x: u32,
-    memory: [u32; MEMORY],
-    data: &'a SyscallData,
+pub(super) struct Machine<'a> {
+    pub a: u32,
+    pub x: u32,
+    pub memory: [u32; MEMORY],
+    pub data: &'a SyscallData,
 }
 
-enum Next {
+pub(super) enum Next {
     Skip(u32),
     Return(u32),
 }
@@ -33,7 +33,7 @@ pub(super) fn run(insns: &[ClassicInsn], data: &SyscallData) -> u32 {
 }
 
 impl Machine<'_> {
-    fn step(&mut self, insn: &ClassicInsn) -> Next {
+    pub fn step(&mut self, insn: &ClassicInsn) -> Next {
         let k = insn.k;
         let word = k as usize % MEMORY;
         match insn.code {

@@ -16,6 +16,13 @@ use crate::sys;
 /// mmap(address, length, protection, flags, fd, offset) of a file
 pub fn mmap(request: &Request<'_>) -> Answer {
     const MAP_TYPE: u32 = 0xf;
+    const ANONYMOUS: u32 = 0x20;
+    const HUGETLB: u32 = 0x4_0000;
+    if request.arg32(3) & ANONYMOUS != 0 {
+        // The kernel makes a file for huge pages.
+        request.judge.ask_memory(request, request.arg32(3) & HUGETLB != 0)?;
+        return Ok(Reply::Continue);
+    }
     let private = request.arg32(3) & MAP_TYPE == libc::MAP_PRIVATE.cast_unsigned();
     let ask = actions("mmap_file", mem(request.arg32(2), private));
     if !private {

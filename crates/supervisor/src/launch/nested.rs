@@ -16,7 +16,7 @@ use rustix::process::{
     waitpid,
 };
 
-use super::{Ended, Error, enforceable, pass_on, step};
+use super::{Ended, Error, enforceable_inside, pass_on, step};
 use crate::denial::Log;
 use crate::sys::{self, Forked, SharedWord};
 use crate::{boundary, stack};
@@ -54,7 +54,7 @@ pub fn enter(domain: &Domain, log: &Log) -> Result<(), Error> {
     if !stack::is_offered() {
         return Err(Error::NoSupervisor);
     }
-    enforceable(domain)?;
+    enforceable_inside(domain)?;
     let entry = define(domain, log)?;
     let layer = layer()?;
     boundary::enter(layer).map_err(|error| not_entered(AT_BOUNDARY, &error.errno()))?;

@@ -27,6 +27,8 @@ pub struct Start {
     pub layer: RulesetCreated,
     /// The filter.
     pub filter: Vec<libc::sock_filter>,
+    /// The filters of the domain, oldest first.
+    pub filters: Vec<Vec<libc::sock_filter>>,
     /// The signal mask the command is to have.
     pub mask: libc::sigset_t,
 }
@@ -56,7 +58,7 @@ pub fn run(start: Start, supervisor: Pid, handshake: Arc<Handshake>, reports: &U
 /// Starts the command, confined before it runs anything, and lets go of all that it may share with us.
 fn spawn(start: Start, handshake: &Arc<Handshake>) -> std::io::Result<u32> {
     sys::become_subreaper()?;
-    let Start { mut command, layer, filter, mask } = start;
+    let Start { mut command, layer, filter, filters, mask } = start;
     let mut layer = Some(layer);
     let children_ignored = sys::ignore_children(false)?;
     let us = getpid();
@@ -65,7 +67,9 @@ fn spawn(start: Start, handshake: &Arc<Handshake>) -> std::io::Result<u32> {
         let layer = layer.take().ok_or_else(|| std::io::Error::from_raw_os_error(libc::EALREADY))?;
         theirs.confine(us, layer, &filter)?;
         sys::ignore_children(children_ignored)?;
-        sys::set_signal_mask(&mask)
+        sys::set_signal_mask(&mask)?;
+        // Last: they may forbid anything, and then the exec.
+        filters.iter().try_for_each(|filter| sys::add_filter(filter))
     });
     let child = exec_in_child(&mut command, handshake)?;
     // It runs: from here on the supervisor may die alone, and the tree meets errors instead of an answer.

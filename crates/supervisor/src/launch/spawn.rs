@@ -8,7 +8,7 @@ use std::process::Command;
 use landlock_compiler::domain::Domain;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use super::{Ended, Error, Report, enforceable, nested, step, supervise};
+use super::{Ended, Error, Report, enforceable_inside, nested, step, supervise};
 use crate::denial::Log;
 use crate::filter::Stacking;
 use crate::judge::Judge;
@@ -28,8 +28,8 @@ enum Inner {
 /// Starts `command` with the rules of `domain` in force, like [`run`](super::run). The calling process must have one
 /// thread. Whether the command could be executed at all, [`Running::wait`] tells.
 pub fn spawn(domain: Domain, log: Log, command: Command, stacking: Stacking) -> Result<Running, Error> {
-    enforceable(&domain)?;
     if stack::is_offered() {
+        enforceable_inside(&domain)?;
         return nested::spawn(&domain, &log, command).map(|started| Running(Inner::Nested(started)));
     }
     let (ours, theirs) = UnixStream::pair().map_err(step("cannot make a socket pair"))?;

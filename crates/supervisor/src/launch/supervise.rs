@@ -65,7 +65,9 @@ fn establish(
     sys::prepare_interrupt().map_err(failed("cannot install a signal handler"))?;
 
     let handshake = Arc::new(Handshake::new().map_err(failed("cannot share memory with the command"))?);
-    let start = Start { command, layer, filter: filter::compose(domains.watched().to_vec()), mask };
+    let installed = filter::installed(&domains.outermost().domain, domains.watched().to_vec())?;
+    let filter::Installed { filter, filters } = installed;
+    let start = Start { command, layer, filter, filters, mask };
     let us = getpid();
     let reaper = match sys::fork().map_err(failed("cannot start the reaper"))? {
         Forked::Child => {

@@ -132,6 +132,15 @@ pub fn install_filter(filter: &[libc::sock_filter]) -> Result<RawFd> {
     RawFd::try_from(fd).map_err(|_| Error::from(ErrorKind::InvalidData))
 }
 
+/// Installs a filter without a listener on the calling thread.
+pub fn add_filter(filter: &[libc::sock_filter]) -> Result<()> {
+    let len = u16::try_from(filter.len()).map_err(|_| Error::from(ErrorKind::InvalidInput))?;
+    let program = libc::sock_fprog { len, filter: filter.as_ptr().cast_mut() };
+    // SAFETY: the program describes `filter`, which outlives the call; the kernel only reads it.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program) })
+        .map(drop)
+}
+
 /// Sets no_new_privs on the calling thread; it cannot be unset.
 pub fn set_no_new_privs() -> Result<()> {
     // SAFETY: prctl with integer arguments only.

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How the object of a question, and its caller, relate to what handles stand for.
+//!
+//! Everything is told by inodes of pinned objects, never by names alone. What cannot be told is `None`, and the
+//! question is refused then.
+
+mod cgroup;
+mod place;
+
+use std::os::fd::BorrowedFd;
+
+use landlock_compiler::abi::handles::Properties;
+use landlock_compiler::evaluate::{Direction, Relation};
+use landlock_compiler::map::Handle;
+use rustix::io::Errno;
+
+use crate::object::Object;
+use crate::request::Request;
+use place::Place;
+
+/// What a question is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// A pinned object.
+    Object(&'a Object),
+    /// A name in this directory that gets an object of this mode, if it gets one; there is none yet.
+    New(&'a Object, Option<u32>),
+    /// Something of this mode that has no place in a file system anybody can reach: memory, a pipe, a socket.
+    Unnamed(u32),
+}
+
+impl Subject<'_> {
+    /// The mode, as rules see it.
+    pub fn mode(self) -> Option<u32> {
+        match self {
+            Subject::Object(object) => Some(object.mode()),
+            Subject::New(_, mode) => mode,
+            Subject::Unnamed(mode) => Some(mode),
+        }
+    }
+}
+
+/// The relation of one question.
+pub struct Related<'a> {
+    /// Who asks.
+    pub request: &'a Request<'a>,
+    /// About what.
+    pub subject: Subject<'a>,
+}
+
+impl Relation for Related<'_> {
+    fn shared(&self, handle: &Handle) -> Option<Properties> {
+        let theirs = pinned(handle)?;
+        let (ours, new) = match self.subject {
+            Subject::Object(object) => (object, false),
+            Subject::New(parent, _) => (parent, true),
+            Subject::Unnamed(_) => return None,
+        };
+        if !new && self.place(ours).is_internal()? {
+            // A pipe, a socket and the like is what it is, and shares nothing with files.
+            return Some(if ours.is(&theirs) { Properties::all() } else { Properties::empty() });
+        }
+        let mut shared = Properties::empty();
+        shared.set(Properties::MOUNT, place::same_mount(ours, &theirs).ok()?);
+        let device = place::same_file_system(self.request, ours, &theirs)?;
+        shared.set(Properties::DEVICE, device);
+        // A name without an object is no name, and no inode, of anything.
+        let inode = !new && device && ours.is(&theirs);
+        shared.set(Properties::INODE, inode);
+        shared.set(Properties::DENTRY, inode && self.same_name(ours, &theirs)?);
+        Some(shared)
+    }
+
+    fn beneath(&self, handle: &Handle, direction: Direction) -> Option<bool> {
+        let theirs = pinned(handle)?;
+        match (self.subject, direction) {
+            (Subject::Unnamed(_), _) | (Subject::New(..), Direction::Reverse) => Some(false),
+            (Subject::Object(object), Direction::Beneath) => self.place(object).reaches(&theirs),
+            (Subject::New(parent, _), Direction::Beneath) => self.place(parent).reaches(&theirs),
+            (Subject::Object(object), Direction::Reverse) => self.place(&theirs).reaches(object),
+        }
+    }
+
+    fn cgroup_beneath(&self, handle: &Handle, direction: Direction) -> Option<bool> {
+        let theirs = pinned(handle)?;
+        cgroup::beneath(self.request, &theirs, direction).ok()
+    }
+}
+
+impl Related<'_> {
+    fn place<'b>(&'b self, object: &'b Object) -> Place<'b> {
+        Place { request: self.request, object }
+    }
+
+    /// Whether two descriptors of one inode came by the same name. A directory has one only.
+    fn same_name(&self, ours: &Object, theirs: &Object) -> Option<bool> {
+        if ours.is_directory() {
+            return Some(true);
+        }
+        let (ours, theirs) = (self.place(ours).named()?, self.place(theirs).named()?);
+        Some(ours.name == theirs.name && ours.parent.is(&theirs.parent))
+    }
+}
+
+/// What a handle stands for.
+fn pinned(handle: &Handle) -> Option<Object> {
+    let copy = |fd: BorrowedFd<'_>| -> Result<Object, Errno> {
+        Object::pin(rustix::io::fcntl_dupfd_cloexec(fd, 0)?)
+    };
+    copy(handle.descriptor()?).ok()
+}

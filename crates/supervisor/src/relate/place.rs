@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where an object is: what is above it, through mounts and however deep.
+//!
+//! A directory leads to the one above it by `..`, which the kernel follows across mounts, to the root of the
+//! namespace the directory is in. Anything else leads there by the path the kernel has for its descriptor; the path
+//! is believed only if what it names is that very object. The path is read again in the end: had anything above been
+//! moved meanwhile, it would be another.
+
+use std::ffi::CString;
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
+use rustix::io::Errno;
+
+use crate::object::Object;
+use crate::request::Request;
+
+const PIN: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
+/// Deeper trees cannot be made by paths the kernel takes at once, but step by step. What is deeper is not told.
+const DEEPEST: usize = 4096;
+/// What the kernel adds to the path of what has lost its name.
+const DELETED: &[u8] = b" (deleted)";
+
+/// An object that is somewhere.
+pub struct Place<'a> {
+    /// Who asks: paths may be those of its root directory.
+    pub request: &'a Request<'a>,
+    /// The object.
+    pub object: &'a Object,
+}
+
+/// The name of an object, now.
+pub struct Named {
+    /// The directory it is in.
+    pub parent: Object,
+    /// The name there.
+    pub name: CString,
+}
+
+/// What the path of an object says.
+enum Found {
+    /// The directory it is in, and its name there.
+    In(Named),
+    /// It has no name any more.
+    Deleted,
+    /// It never had one in a file system that is mounted.
+    Nowhere,
+}
+
+impl Place<'_> {
+    /// Whether the object is `above` or beneath it; `None` if it cannot be told.
+    pub fn reaches(&self, above: &Object) -> Option<bool> {
+        if self.same(self.object, above)? {
+            return Some(true);
+        }
+        if !above.is_directory() {
+            return Some(false);
+        }
+        let before = text(self.object)?;
+        let reached = self.climb(above, &before)?;
+        (text(self.object)? == before).then_some(reached)
+    }
+
+    /// Its name, if it has one that can be told.
+    pub fn named(&self) -> Option<Named> {
+        match self.find(&text(self.object)?)? {
+            Found::In(named) => Some(named),
+            Found::Deleted | Found::Nowhere => None,
+        }
+    }
+
+    /// Whether it never had a name in any file system that can be mounted.
+    pub fn is_internal(&self) -> Option<bool> {
+        Some(text(self.object)?[0] != b'/')
+    }
+
+    fn climb(&self, above: &Object, path: &[u8]) -> Option<bool> {
+        let mut here = if self.object.is_directory() {
+            if self.is_deleted_directory(path)? {
+                return Some(false);
+            }
+            self.object.try_clone().ok()?
+        } else {
+            match self.find(path)? {
+                Found::In(named) => named.parent,
+                Found::Deleted | Found::Nowhere => return Some(false),
+            }
+        };
+        for _ in 0..DEEPEST {
+            if self.same(&here, above)? {
+                return Some(true);
+            }
+            // ENOENT: moved out of what is mounted where we came through.
+            let next = up(&here).ok()?;
+            if next.is(&here) && same_mount(&next, &here).ok()? {
+                return Some(false);
+            }
+            here = next;
+        }
+        None
+    }
+
+    /// The same inode: numbers of devices are not always those of file systems (btrfs, overlayfs).
+    fn same(&self, here: &Object, other: &Object) -> Option<bool> {
+        if here.is(other) { same_file_system(self.request, here, other) } else { Some(false) }
+    }
+
+    /// Whether a directory was removed; some file systems do not count its names.
+    fn is_deleted_directory(&self, path: &[u8]) -> Option<bool> {
+        if !path.ends_with(DELETED) {
+            return Some(false);
+        }
+        if rustix::fs::fstat(self.object).ok()?.st_nlink == 0 {
+            return Some(true);
+        }
+        // Or is that its name?
+        match self.find(path)? {
+            Found::In(_) => Some(false),
+            Found::Deleted | Found::Nowhere => None,
+        }
+    }
+
+    fn find(&self, path: &[u8]) -> Option<Found> {
+        let Some(slash) = path.iter().rposition(|byte| *byte == b'/').filter(|_| path[0] == b'/') else {
+            return Some(Found::Nowhere);
+        };
+        if rustix::fs::fstat(self.object).ok()?.st_nlink == 0 {
+            return Some(Found::Deleted);
+        }
+        let name = CString::new(&path[slash + 1..]).ok()?;
+        let folder = CString::new(path[..slash.max(1)].to_vec()).ok()?;
+        let roots: [&dyn Fn() -> Result<Option<Object>, Errno>; 2] =
+            [&|| Ok(None), &|| self.request.root().map(Some)];
+        // The path is the one of the object's own namespace, which may be ours or the caller's.
+        for root in roots {
+            let parent = match root().ok()? {
+                None => rustix::fs::openat(CWD, &folder, PIN | OFlags::DIRECTORY, Mode::empty()),
+                Some(root) => rustix::fs::openat2(
+                    root,
+                    &folder,
+                    PIN | OFlags::DIRECTORY,
+                    Mode::empty(),
+                    ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS,
+                ),
+            };
+            let Ok(parent) = parent.and_then(Object::pin) else { continue };
+            let there = rustix::fs::openat(&parent, &name, PIN | OFlags::NOFOLLOW, Mode::empty());
+            let Ok(there) = there.and_then(Object::pin) else { continue };
+            if there.is(self.object) && same_mount(&there, self.object).ok()? {
+                return Some(Found::In(Named { parent, name }));
+            }
+        }
+        None
+    }
+}
+
+/// The path the kernel has for a descriptor: all of it at one time.
+fn text(object: &Object) -> Option<Vec<u8>> {
+    let text = rustix::fs::readlink(object.proc_path(), Vec::new()).ok()?.into_bytes();
+    // A longer one would be cut.
+    (text.len() < 4095 && !text.is_empty()).then_some(text)
+}
+
+fn up(object: &Object) -> Result<Object, Errno> {
+    Object::pin(rustix::fs::openat(object, c"..", PIN | OFlags::DIRECTORY, Mode::empty())?)
+}
+
+/// Whether both were reached through the same mount.
+pub fn same_mount(a: &Object, b: &Object) -> Result<bool, Errno> {
+    Ok(mount(a)? == mount(b)?)
+}
+
+fn mount(object: &Object) -> Result<u64, Errno> {
+    let found = rustix::fs::statx(object.as_fd(), c"", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)?;
+    if found.stx_mask & StatxFlags::MNT_ID.bits() == 0 { Err(Errno::NOSYS) } else { Ok(found.stx_mnt_id) }
+}
+
+/// Whether both are on the same file system, whatever its mounts.
+pub fn same_file_system(request: &Request<'_>, a: &Object, b: &Object) -> Option<bool> {
+    let (ours, theirs) = (mount(a).ok()?, mount(b).ok()?);
+    if ours == theirs {
+        return Some(true);
+    }
+    let tid = request.notification.tid.to_string();
+    let device = |mount| ["self", &tid].into_iter().find_map(|who| device_of(who, mount));
+    Some(device(ours)? == device(theirs)?)
+}
+
+/// The device number of a mount's file system, as somebody's namespace has it.
+fn device_of(who: &str, mount: u64) -> Option<String> {
+    let mounts = std::fs::read(format!("/proc/{who}/mountinfo")).ok()?;
+    let mounts = String::from_utf8_lossy(&mounts);
+    let number = mount.to_string();
+    let mut fields = mounts.lines().map(|line| line.split(' '));
+    fields.find_map(|mut fields| (fields.next()? == number).then(|| fields.nth(1).map(str::to_owned))?)
+}
