@@ -85,8 +85,7 @@ impl Operation {
             "open" => (1, each(move || open(OFlags::RDWR).is_ok())),
             "open+close" => (20, each(move || open(OFlags::RDONLY).is_ok())),
             "stat" => (20, each(move || rustix::fs::stat(&path).is_ok())),
-            // The kernel frees inodes when it likes: what that costs is in every sample if they are long.
-            "create+unlink" => (500, each(move || create_and_unlink(&path))),
+            "create+unlink" => (20, each(move || create_and_unlink(&path))),
             "fork+exit" => (20, Box::new(fork) as _),
             "exec" => (1, each(|| succeeds(Command::new("/bin/busybox").arg("true")))),
             other => bail!("no probe named {other}"),
