@@ -32,6 +32,11 @@ def call(number, *args):
     return result
 
 
+def kernel():
+    """The running kernel's series, such as (6, 1)."""
+    return tuple(map(int, os.uname().release.split(".")[:2]))
+
+
 def check(result):
     """The result of a C function, or OSError."""
     if result == -1 or result is None:
