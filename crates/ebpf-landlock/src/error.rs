@@ -38,6 +38,9 @@ pub enum Error {
     /// action of it fails.
     #[error("the supervisor was killed")]
     SupervisorDied,
+    /// An array of handles was not changed; the errno says why.
+    #[error("handle: {0}")]
+    Handle(#[source] std::io::Error),
     /// The denials could not be kept or read.
     #[error("denials: {0}")]
     Denials(#[source] std::io::Error),

@@ -40,6 +40,7 @@
 mod builder;
 mod denials;
 mod error;
+mod maps;
 mod rules;
 mod sandbox;
 
@@ -47,10 +48,12 @@ pub use builder::{RuleBuilder, When};
 pub use denials::{Denial, Denials, Object, RuleSeen};
 pub use error::Error;
 pub use landlock_compiler::abi::{Abilities, Actions, Event, Subtype};
-pub use landlock_compiler::domain::Domain;
+pub use landlock_compiler::classic::{Filter, FilterError};
+pub use landlock_compiler::domain::{Domain, Layer};
 pub use landlock_compiler::file_type::FileType;
 pub use landlock_compiler::insn::Insn;
 pub use landlock_compiler::rule::Rule;
 pub use landlock_compiler::verify::Loader;
+pub use maps::Handles;
 pub use rules::{from_assembly, from_file, from_insns, from_object, loader};
 pub use sandbox::{Child, Sandbox, Target, target};

@@ -8,7 +8,7 @@ use landlock_compiler::abi::Subtype;
 use landlock_compiler::insn::Insn;
 use landlock_compiler::object::RuleObject;
 use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::{Loader, verify};
+use landlock_compiler::verify::{Loader, verify_newest};
 use landlock_compiler::{asm, elf, read};
 use rustix::thread::{CapabilitySet, capabilities};
 
@@ -78,12 +78,12 @@ pub fn from_assembly(text: &str) -> Result<Vec<Rule>, Error> {
 /// # Ok::<(), ebpf_landlock::Error>(())
 /// ```
 pub fn from_insns(name: &str, insns: Vec<Insn>, subtype: Subtype, license: &str) -> Result<Rule, Error> {
-    Ok(verify(RuleObject::from_insns(name, insns, subtype, license), &loader())?)
+    Ok(verify_newest(RuleObject::from_insns(name, insns, subtype, license), &loader())?)
 }
 
 fn verified(objects: Vec<RuleObject>) -> Result<Vec<Rule>, Error> {
     let loader = loader();
-    objects.into_iter().map(|object| Ok(verify(object, &loader)?)).collect()
+    objects.into_iter().map(|object| Ok(verify_newest(object, &loader)?)).collect()
 }
 
 /// What this process may load: debug rules need CAP_SYS_ADMIN, which counts only in the initial user namespace.

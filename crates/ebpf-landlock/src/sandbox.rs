@@ -9,6 +9,7 @@ use landlock_compiler::domain::Domain;
 use landlock_supervisor::denial::Log;
 use landlock_supervisor::{Ended, Running, Stacking};
 
+use crate::maps::{Handles, Links};
 use crate::{Denials, Error};
 
 /// What enforces rules.
@@ -35,12 +36,14 @@ pub struct Sandbox {
     stacking: Stacking,
     /// Where denials go, once somebody wants them.
     log: Mutex<Option<std::fs::File>>,
+    /// Who is to hear of changes to arrays.
+    links: Links,
 }
 
 impl Sandbox {
     /// A sandbox with the rules of `domain`.
     pub fn new(domain: Domain) -> Sandbox {
-        Sandbox { domain, stacking: Stacking::default(), log: Mutex::new(None) }
+        Sandbox { domain, stacking: Stacking::default(), log: Mutex::new(None), links: Links::default() }
     }
 
     /// Lets what runs inside confine itself further by any rules, not only by such that deny what this sandbox watches
@@ -50,6 +53,15 @@ impl Sandbox {
     pub fn stackable(mut self, stackable: bool) -> Sandbox {
         self.stacking = if stackable { Stacking::Any } else { Stacking::Covered };
         self
+    }
+
+    /// The array of this name that the rules compare with; the newest rule's, if several have one. To be changed
+    /// before anything is started or while it runs.
+    pub fn handles(&self, name: &str) -> Option<Handles> {
+        let maps = self.domain.maps();
+        let place = maps.iter().position(|map| map.definition().name == name)?;
+        let links = self.links.clone();
+        Some(Handles { map: maps[place].clone(), place: u32::try_from(place).ok()?, links })
     }
 
     /// The denials of what is started in the sandbox from now on. The last call counts.
@@ -90,7 +102,10 @@ impl Sandbox {
     /// # Ok::<(), ebpf_landlock::Error>(())
     /// ```
     pub fn spawn(&self, command: Command) -> Result<Child, Error> {
-        let running = landlock_supervisor::spawn(self.domain.clone(), self.log()?, command, self.stacking)?;
+        let mut links = self.links.lock();
+        let (domain, log) = (self.domain.clone(), self.log()?);
+        let (running, link) = landlock_supervisor::spawn_linked(domain, log, command, self.stacking)?;
+        links.extend(link);
         Ok(Child { running })
     }
 

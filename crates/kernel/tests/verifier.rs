@@ -142,7 +142,9 @@ fn shipped() -> Vec<Rule> {
     files.sort();
     let loader = Loader { cap_sys_admin: true };
     let objects = files.iter().flat_map(|file| read_file(file).unwrap_or_else(|error| panic!("{error}")));
-    objects.map(|object| verify(object, &loader).unwrap_or_else(|error| panic!("{error}"))).collect()
+    // Rules that compare with handles need a domain that has some.
+    let of_abi_1 = objects.filter(|object| object.subtype.is_some_and(|subtype| subtype.abi <= 1));
+    of_abi_1.map(|object| verify(object, &loader).unwrap_or_else(|error| panic!("{error}"))).collect()
 }
 
 #[test]

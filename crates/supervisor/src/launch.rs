@@ -21,7 +21,7 @@ mod supervise;
 pub use alone::{Outcome, Waiter, run_entering};
 pub(crate) use handshake::take;
 pub use nested::enter;
-pub use spawn::{Running, spawn};
+pub use spawn::{Running, spawn, spawn_linked};
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
@@ -121,7 +121,7 @@ pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacki
         Forked::Child => {
             drop(ours);
             let domains = Domains::new(Judge::new(domain, log), stacking);
-            std::process::exit(supervise::run(domains, command, mask, theirs))
+            std::process::exit(supervise::run(domains, command, mask, theirs, None))
         }
         Forked::Parent(_) => {
             drop((theirs, domain, log, command));

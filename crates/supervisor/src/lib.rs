@@ -22,6 +22,7 @@ mod filter;
 mod interruptible;
 mod judge;
 mod launch;
+mod maps;
 mod object;
 mod passing;
 pub mod probe;
@@ -38,6 +39,8 @@ pub use filter::{Filters, Stacking};
 pub use landlock_compiler::denial;
 pub use launch::{
     Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, run_v7, spawn,
+    spawn_linked,
 };
+pub use maps::{Change, Link};
 pub use stack::is_offered;
 pub use syscalls::name as syscall_name;

@@ -16,6 +16,7 @@ use crate::compat;
 use crate::filter::ARCH;
 use crate::interruptible::Watch;
 use crate::judge::actions;
+use crate::maps;
 use crate::passing::Passing;
 use crate::request::{Answer, Reply, Request};
 use crate::stack::Domains;
@@ -91,6 +92,12 @@ pub fn start(shared: &Arc<Shared>) -> std::io::Result<()> {
 pub fn start_watch(shared: &Arc<Shared>) -> std::io::Result<()> {
     let watched = Arc::clone(shared);
     spawn("landlock-watch", move || Watch::run(&watched))
+}
+
+/// Starts the thread that changes the arrays of the rules when it is told to.
+pub fn start_changes(shared: &Arc<Shared>, link: OwnedFd) -> std::io::Result<()> {
+    let domain = shared.domains.outermost().domain.clone();
+    spawn("landlock-maps", move || maps::serve(&link, &domain))
 }
 
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {

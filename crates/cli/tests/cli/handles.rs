@@ -542,3 +542,68 @@ fn rules_of_abi_2_are_for_the_outermost_sandbox() {
     let inner = format!("{} run --rule harmless.s -- cat secret/file open", crate::support::LANDLOCK);
     run(&folder, &DENY, &inner).prints("open\n").complains("secret/file: Read-only file system");
 }
+
+/// The shipped rule, as its page in the documentation shows it.
+#[test]
+fn read_only_except_these_directories() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path("build/in")).unwrap();
+    std::fs::create_dir_all(folder.path("other")).unwrap();
+    folder.write("build/file", "old\n");
+    folder.write("other/file", "old\n");
+    let rule = crate::support::shipped("read-only-except.c");
+    let rule = rule.to_str().unwrap();
+    let writable = ["-r", rule, "-h", "writable=build", "-h", "writable=/dev/null"];
+    let good = "echo new > build/file; echo x > build/in/made; mkdir build/d; mv build/d build/in/; rm -r build/in/d; \
+        chmod 600 build/file; ln build/file build/in/link; echo gone > /dev/null; cat other/file | cat";
+    run(&folder, &writable, good).exits(0).prints("old\n").quiet();
+    for bad in [
+        "echo new > other/file",
+        "echo new > made",
+        "mkdir other/d",
+        "rm other/file",
+        "mv other/file build/",
+        "mv build/file other/",
+        "ln build/file other/link",
+        "ln -s x other/link",
+        "chmod 600 other/file",
+        "touch other",
+        "truncate -s 0 other/file",
+    ] {
+        let ran = run(&folder, &writable, bad);
+        assert!(ran.stderr().contains("Operation not permitted"), "{bad}: {ran}");
+    }
+    assert_eq!(std::fs::read_to_string(folder.path("other/file")).unwrap(), "old\n");
+    run(&folder, &["-r", rule, "-h", "writable=."], "echo new > other/file && mv other/file build/")
+        .exits(0)
+        .quiet();
+    // Without a handle nothing is writable.
+    run(&folder, &["-r", rule], "echo new > build/file").complains("Operation not permitted");
+}
+
+#[test]
+fn terminals_only_tell_about_themselves() {
+    let folder = Folder::new();
+    let rule = crate::support::shipped("read-only-except.c");
+    let ioctl = "import fcntl,os,struct,sys\nm,s=os.openpty()\n\
+        fcntl.ioctl(s,0x5413,bytes(8))\n\
+        try:\n  fcntl.ioctl(s,0x5412,b'x')\n  print('pushed')\n\
+        except PermissionError:\n  print('refused')\n";
+    folder.write("ioctl.py", ioctl);
+    // A terminal is opened by the test's own program, which unlocks it: with the ioctl the rule forbids.
+    let free = "python3 -c \"import os;os.openpty();print('made')\"";
+    run(&folder, &["-r", rule.to_str().unwrap(), "-h", "writable=/dev"], free).prints("");
+    folder.free_script(free).prints("made\n");
+    let inherited = "import os,pty,subprocess,sys\nm,s=pty.openpty()\n\
+        code='import fcntl;fcntl.ioctl(0,0x5413,bytes(8));fcntl.ioctl(0,0x5412,b\"x\")'\n\
+        command=sys.argv[1:]+['python3','-c',code]\n\
+        r=subprocess.run(command,stdin=s,stderr=subprocess.PIPE,start_new_session=True)\n\
+        print('PermissionError' in r.stderr.decode(), r.returncode)\n";
+    folder.write("inherited.py", inherited);
+    let confined = format!(
+        "python3 inherited.py {} run --target supervisor --rule {} --",
+        crate::support::LANDLOCK,
+        rule.display()
+    );
+    folder.free_script(&confined).prints("True 1\n");
+}

@@ -2,6 +2,7 @@
 //! Starting a command without waiting for it.
 
 use std::io::{BufRead, BufReader};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
@@ -12,6 +13,7 @@ use super::{Ended, Error, Report, enforceable_inside, nested, step, supervise};
 use crate::denial::Log;
 use crate::filter::Stacking;
 use crate::judge::Judge;
+use crate::maps::{self, Link};
 use crate::stack::{self, Domains};
 use crate::sys::{self, Forked};
 
@@ -28,6 +30,30 @@ enum Inner {
 /// Starts `command` with the rules of `domain` in force, like [`run`](super::run). The calling process must have one
 /// thread. Whether the command could be executed at all, [`Running::wait`] tells.
 pub fn spawn(domain: Domain, log: Log, command: Command, stacking: Stacking) -> Result<Running, Error> {
+    spawn_with(domain, log, command, stacking, None)
+}
+
+/// [`spawn`], and a link by which the arrays of the domain's rules are changed while it runs; none in a sandbox.
+pub fn spawn_linked(
+    domain: Domain,
+    log: Log,
+    command: Command,
+    stacking: Stacking,
+) -> Result<(Running, Option<Link>), Error> {
+    if domain.maps().is_empty() || stack::is_offered() {
+        return Ok((spawn(domain, log, command, stacking)?, None));
+    }
+    let (ours, theirs) = maps::pair().map_err(step("cannot make a socket pair"))?;
+    Ok((spawn_with(domain, log, command, stacking, Some(theirs))?, Some(ours)))
+}
+
+fn spawn_with(
+    domain: Domain,
+    log: Log,
+    command: Command,
+    stacking: Stacking,
+    link: Option<OwnedFd>,
+) -> Result<Running, Error> {
     if stack::is_offered() {
         enforceable_inside(&domain)?;
         return nested::spawn(&domain, &log, command).map(|started| Running(Inner::Nested(started)));
@@ -41,7 +67,7 @@ pub fn spawn(domain: Domain, log: Log, command: Command, stacking: Stacking) -> 
             // The supervisor outlives the command: its parent should not be someone who does not expect it.
             if let Ok(Forked::Child) = sys::fork() {
                 let domains = Domains::new(Judge::new(domain, log), stacking);
-                sys::exit(supervise::run(domains, command, mask, theirs));
+                sys::exit(supervise::run(domains, command, mask, theirs, link));
             }
             sys::exit(0)
         }
@@ -50,7 +76,7 @@ pub fn spawn(domain: Domain, log: Log, command: Command, stacking: Stacking) -> 
     };
     drop(sys::set_signal_mask(&mask));
     let between = between?;
-    drop((theirs, domain, log, command));
+    drop((theirs, link, domain, log, command));
     while matches!(waitpid(Some(between), WaitOptions::empty()), Err(rustix::io::Errno::INTR)) {}
     let mut running = Inner::Supervised { reports: BufReader::new(ours), command: None, ended: None };
     running.hear(|command, ended| command.is_some() || ended.is_some())?;

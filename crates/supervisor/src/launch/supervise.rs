@@ -21,8 +21,14 @@ use crate::sys::{self, Forked};
 use crate::{boundary, filter};
 
 /// The whole life of the supervisor. Why it could not start goes to the waiter.
-pub fn run(domains: Domains, command: Command, mask: libc::sigset_t, reports: UnixStream) -> i32 {
-    match establish(domains, command, mask, &reports) {
+pub fn run(
+    domains: Domains,
+    command: Command,
+    mask: libc::sigset_t,
+    reports: UnixStream,
+    link: Option<OwnedFd>,
+) -> i32 {
+    match establish(domains, command, mask, &reports, link) {
         Ok(Some(tree)) => {
             watch_over(&tree, reports);
             // It may have to tell yet how the command ended, and dies with us if that was before it began.
@@ -55,6 +61,7 @@ fn establish(
     command: Command,
     mask: libc::sigset_t,
     reports: &UnixStream,
+    link: Option<OwnedFd>,
 ) -> Result<Option<Tree>, String> {
     let status = Status::of("/proc/self/status").map_err(failed("cannot read /proc/self/status"))?;
     let ids = status.file_ids().zip(status.bits("CapPrm:"));
@@ -71,6 +78,7 @@ fn establish(
     let us = getpid();
     let reaper = match sys::fork().map_err(failed("cannot start the reaper"))? {
         Forked::Child => {
+            drop(link);
             reap::run(start, us, handshake, reports);
             std::process::exit(0)
         }
@@ -78,7 +86,7 @@ fn establish(
     };
     drop(start);
     // If this fails, the reaper and the command die with us.
-    let served = serve_command(&handshake, reaper, domains, ids)?;
+    let served = serve_command(&handshake, reaper, domains, ids, link)?;
     Ok(served.map(|(command, shared)| Tree { reaper, command, shared }))
 }
 
@@ -87,6 +95,7 @@ fn serve_command(
     reaper: Pid,
     domains: Domains,
     ids: (sys::FileIds, u64),
+    link: Option<OwnedFd>,
 ) -> Result<Option<(OwnedFd, Arc<Shared>)>, String> {
     let_go().map_err(failed("cannot let go of inherited descriptors"))?;
     raise_descriptor_limit()?;
@@ -98,6 +107,9 @@ fn serve_command(
     let shared = Arc::new(Shared::new(confined.listener, domains, ids));
     shared.passing.inherit(confined.pid).map_err(failed("cannot read what the command inherits"))?;
     serve::start(&shared).map_err(failed("cannot start a thread"))?;
+    if let Some(link) = link {
+        serve::start_changes(&shared, link).map_err(failed("cannot start a thread"))?;
+    }
     handshake.go();
     // Off the command's way; without it a blocked call could not be ended, so it is all or nothing.
     if serve::start_watch(&shared).is_err() {
