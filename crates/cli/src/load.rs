@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From files on the command line to rules that are in order.
 
-use std::os::linux::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use landlock_compiler::object::RuleObject;
 use landlock_compiler::read::read_file;
 use landlock_compiler::rule::Rule;
 use landlock_compiler::verify::{Loader, verify_newest};
-use rustix::thread::{CapabilitySet, capabilities};
 
 use crate::speak;
 
@@ -45,15 +43,3 @@ pub fn every_rule_or_tell(files: &[PathBuf], loader: &Loader) -> Option<Vec<Rule
 
 /// A loader that may load any rule: for questions about rules, not for enforcing them.
 pub const ANY: Loader = Loader { cap_sys_admin: true };
-
-/// What the user of this process may load.
-pub fn ourselves() -> Loader {
-    let effective = capabilities(None).map(|sets| sets.effective).unwrap_or(CapabilitySet::empty());
-    Loader { cap_sys_admin: effective.contains(CapabilitySet::SYS_ADMIN) && in_initial_user_namespace() }
-}
-
-/// A capability counts only where it was not made up by unsharing a namespace.
-fn in_initial_user_namespace() -> bool {
-    const INITIAL: u64 = 0xefff_fffd;
-    std::fs::metadata("/proc/self/ns/user").is_ok_and(|namespace| namespace.st_ino() == INITIAL)
-}

@@ -5,13 +5,13 @@ use std::fmt::Display;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use landlock_compiler::denial::{Lost, RuleSeen, now};
-use landlock_compiler::emit::denial::Record;
+use ebpf_landlock::records;
+use landlock_compiler::denial::{Lost, now};
 use landlock_kernel::Engine;
 use rustix::event::{PollFd, PollFlags, poll};
 use serde::Serialize;
 
-use crate::{denials, speak};
+use crate::speak;
 
 /// Show what the kernel target refused to commands that were run without a log of their own. Needs root.
 ///
@@ -33,9 +33,12 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let mut told = 0;
     loop {
         let mut lines = String::new();
-        denials::take(&mut ring, |record| {
-            lines += &line(args, &denials::denial(record, rule(&engine, record)))
-        });
+        let mut records = Vec::new();
+        records::take(&mut ring, |record| records.push(record.clone()));
+        for record in &records {
+            let rule = engine.rule(record.domain, record.rule, record.insn)?;
+            lines += &line(args, &records::denial(record, rule));
+        }
         let lost = engine.lost_denials()?;
         if lost > told {
             lines += &line(args, &Lost { time: now(), lost: lost - told });
@@ -51,20 +54,6 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         if !args.follow || nobody_listens {
             return Ok(ExitCode::SUCCESS);
         }
-    }
-}
-
-/// The rule, by the names that are remembered; the domain may be gone.
-fn rule(engine: &Engine, record: &Record) -> RuleSeen {
-    let number = u32::try_from(record.rule);
-    let name = number.ok().and_then(|rule| engine.rule_name(record.domain, rule).ok()).flatten();
-    RuleSeen {
-        name: name.unwrap_or_else(|| "?".to_owned()),
-        index: record.rule,
-        insn: record.insn,
-        line: None,
-        cookie: None,
-        domain: Some(record.domain),
     }
 }
 

@@ -8,7 +8,6 @@
 mod build;
 mod check;
 mod compat;
-mod denials;
 mod domains;
 mod explain;
 mod layers;

@@ -3,8 +3,6 @@
 //!
 //! Fails closed: whatever keeps a rule from being enforced keeps the command from being started.
 
-mod kernel;
-
 use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
@@ -14,14 +12,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, bail};
+use ebpf_landlock::{Choice, Ready};
 use landlock_compiler::denial::Log;
 use landlock_compiler::domain::Domain;
-use landlock_supervisor::{Ended, Error, Stacking, is_offered};
+use landlock_supervisor::{Ended, Error, Stacking};
 use rustix::io::Errno;
 
 use crate::layers::Layers;
-use crate::{load, speak};
-use kernel::Prepared;
+use crate::speak;
 
 /// The sandbox could not be established, or the command line is wrong; nothing ran.
 pub const NOTHING_RAN: u8 = 125;
@@ -82,64 +80,52 @@ enum Asked {
     Supervisor,
 }
 
-/// What enforces the rules, ready to.
-enum Target {
-    Kernel(Box<Prepared>),
-    Supervisor,
+impl From<Asked> for Choice {
+    fn from(asked: Asked) -> Choice {
+        match asked {
+            Asked::Auto => Choice::Auto,
+            Asked::Kernel => Choice::Kernel,
+            Asked::Supervisor => Choice::Supervisor,
+        }
+    }
 }
 
-impl Target {
-    /// The one that was asked for. With `auto`, what keeps the kernel target from being used is told to
-    /// those who want to know the target; nobody is less confined for it.
-    fn choose(asked: Asked, domain: &Domain, is_logged: bool, tell: bool) -> anyhow::Result<Target> {
-        let kernel = || Prepared::new(domain, is_logged);
-        match asked {
-            // What a supervisor does for the command, the kernel would not ask about.
-            Asked::Kernel if is_offered() => bail!("in a sandbox of the supervisor target there is no other"),
-            Asked::Auto if is_offered() => Ok(Target::Supervisor),
-            Asked::Supervisor => Ok(Target::Supervisor),
-            Asked::Kernel => Ok(Target::Kernel(Box::new(kernel().context(NOTHING)?))),
-            Asked::Auto => match kernel() {
-                Ok(prepared) => Ok(Target::Kernel(Box::new(prepared))),
-                Err(error) => {
-                    if tell {
-                        speak::notice(&error);
-                    }
-                    Ok(Target::Supervisor)
-                }
-            },
-        }
+fn in_force(target: &Ready, domain: &Domain) -> String {
+    let names: Vec<&str> = domain.rules().iter().map(|rule| rule.name()).collect();
+    let rules = format!("rules, newest first: {}", names.join(", "));
+    match target {
+        Ready::Supervisor { .. } => format!("target supervisor; {rules}"),
+        Ready::Kernel(prepared) => match prepared.lacking() {
+            [] => format!("target kernel; {rules}"),
+            lacking => format!("target kernel; {rules}; not in this kernel: {}", lacking.join(", ")),
+        },
     }
+}
 
-    fn in_force(&self, domain: &Domain) -> String {
-        let names: Vec<&str> = domain.rules().iter().map(|rule| rule.name()).collect();
-        let rules = format!("rules, newest first: {}", names.join(", "));
-        match self {
-            Target::Supervisor => format!("target supervisor; {rules}"),
-            Target::Kernel(prepared) => match prepared.lacking() {
-                [] => format!("target kernel; {rules}"),
-                lacking => format!("target kernel; {rules}; not in this kernel: {}", lacking.join(", ")),
-            },
-        }
-    }
-
-    fn run(self, domain: Domain, log: Log, command: Command, stacking: Stacking) -> anyhow::Result<Ended> {
-        match self {
-            Target::Kernel(prepared) => {
-                let outcome = prepared.run(log, command).context(NOTHING)?;
-                if !outcome.kept {
-                    speak::notice(&"the process that writes the log was killed; the log is not complete");
-                }
-                Ok(outcome.ended)
+fn run(
+    target: Ready,
+    domain: Domain,
+    log: Log,
+    command: Command,
+    stacking: Stacking,
+) -> anyhow::Result<Ended> {
+    match target {
+        Ready::Kernel(prepared) => {
+            let outcome = prepared.run(log, command).context(NOTHING)?;
+            if !outcome.kept {
+                speak::notice(&"the process that writes the log was killed; the log is not complete");
             }
-            Target::Supervisor => match landlock_supervisor::run_stacking(domain, log, command, stacking) {
+            Ok(outcome.ended)
+        }
+        Ready::Supervisor { .. } => {
+            match landlock_supervisor::run_stacking(domain, log, command, stacking) {
                 Err(Error::SupervisorDied) => {
                     // The command is running, so it must not look as if it were not.
                     speak::notice(&Error::SupervisorDied);
                     Ok(Ended::Killed(SIGKILL))
                 }
                 ended => ended.context(NOTHING),
-            },
+            }
         }
     }
 }
@@ -147,7 +133,7 @@ impl Target {
 pub const NOTHING: &str = "the sandbox could not be established, nothing was run";
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
-    let Some(domain) = args.layers.domain_or_tell(&load::ourselves()) else { bail!("nothing was run") };
+    let Some(domain) = args.layers.domain_or_tell(&ebpf_landlock::loader()) else { bail!("nothing was run") };
     let (program, arguments) = args.command.split_first().context("no command")?;
     let mut command = Command::new(program);
     command.args(arguments);
@@ -160,13 +146,19 @@ impl How {
         let to_people = self.log.as_deref() == Some(Path::new("-"));
         let log = self.log.as_deref().map_or(Ok(Log::none()), open_log)?;
         let program = command.get_program().to_owned();
-        let target = Target::choose(self.target, &domain, log.is_kept(), self.verbose)?;
+        let target = Choice::from(self.target).ready(&domain, log.is_kept()).context(NOTHING)?;
+        // Nobody is less confined for it.
+        if let Ready::Supervisor { instead: Some(why) } = &target
+            && self.verbose
+        {
+            speak::notice(&format!("not on the kernel target: {why}"));
+        }
         if self.verbose || to_people {
-            speak::notice(&target.in_force(&domain));
+            speak::notice(&in_force(&target, &domain));
         }
         let any = self.stackable || is_ourselves(&program);
         let stacking = if any { Stacking::Any } else { Stacking::Covered };
-        target.run(domain, log, command, stacking)
+        run(target, domain, log, command, stacking)
     }
 }
 

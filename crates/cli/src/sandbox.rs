@@ -15,7 +15,7 @@ use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::verify::verify_newest;
 use landlock_supervisor::Ended;
 
-use crate::{FAILED, load, run, speak};
+use crate::{FAILED, run, speak};
 
 /// The rules, which `check`, `explain` and `simulate` take as well.
 const RULES: &str = include_str!("../../../rules/sandbox.s");
@@ -80,7 +80,7 @@ fn list(variable: &str) -> Vec<OsString> {
 fn domain(cookie: u16) -> anyhow::Result<Domain> {
     let mut layers = vec![Layer::Filter(Filter::always(cookie))];
     for object in asm::parse(RULES, "sandbox.s")? {
-        match verify_newest(object, &load::ourselves()) {
+        match verify_newest(object, &ebpf_landlock::loader()) {
             Ok(rule) => layers.push(Layer::Rule(rule)),
             Err(problems) => bail!("{problems}"),
         }

@@ -11,8 +11,6 @@ use serde::Serialize;
 use crate::abi::{Actions, Event, hook};
 use crate::domain::Domain;
 use crate::emit::denial::{Asked, Record};
-use crate::op::Op;
-use crate::specialise::{self, Bits, InputSet, Known, Residual, Specialised};
 
 /// A refused action. Every string that a confined process chose is escaped before it gets here.
 #[derive(Clone, Debug, Serialize)]
@@ -113,11 +111,7 @@ pub struct RuleSeen {
 impl RuleSeen {
     /// The rule of the domain that made the record.
     pub fn recorded(domain: &Domain, record: &Record) -> RuleSeen {
-        let (rule, insn) = match record.insn {
-            Some(insn) => (record.rule, Some(insn)),
-            None => decider(domain, record),
-        };
-        RuleSeen::of(domain, rule, insn)
+        RuleSeen::of(domain, record.rule, record.insn)
     }
 
     /// The rule at `index` of the domain, and the instruction of it that decided.
@@ -133,31 +127,6 @@ impl RuleSeen {
             domain: None,
         }
     }
-}
-
-/// Rule and instruction of a denial whose program did not say the instruction, because the rule denies
-/// whatever comes; no instruction where it depends on what is not recorded.
-fn decider(domain: &Domain, record: &Record) -> (usize, Option<usize>) {
-    let Asked::Instance { instance, arg2 } = record.asked else { return (record.rule, None) };
-    let event = instance.event;
-    let known = Known::new(event, Bits::exactly(arg2));
-    for (index, rule) in domain.rules_of(event) {
-        match specialise::specialise(rule, &known) {
-            Specialised::Allow => {}
-            Specialised::Deny => {
-                let residual = specialise::residual(rule, event, &InputSet::of(&known));
-                return (index, only_exit(&residual));
-            }
-            Specialised::Residual(_) => break,
-        }
-    }
-    (record.rule, None)
-}
-
-fn only_exit(residual: &Residual) -> Option<usize> {
-    let ops = residual.ops().iter().enumerate();
-    let mut exits = ops.filter(|(_, op)| matches!(op, Some(Op::Exit))).map(|(at, _)| residual.origin(at));
-    exits.next().filter(|_| exits.next().is_none()).flatten()
 }
 
 /// What was attempted, in words: the names of actions, or the command of a sub-event.

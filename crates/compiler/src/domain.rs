@@ -62,6 +62,12 @@ impl Domain {
         self.over(known.event, &InputSet::of(known))
     }
 
+    /// [`Domain::specialise`], but which instruction of which rule denies stays to be seen also where all inputs are
+    /// denied: never [`Composed::Deny`].
+    pub(crate) fn specialise_to_tell(&self, known: &Known) -> Composed {
+        self.compose(known.event, &InputSet::of(known), true)
+    }
+
     /// Whether there may be an input of the instance that a rule denies. What rules trace does not count.
     pub fn may_deny(&self, known: &Known) -> bool {
         let denies = |rule| specialise::specialise(rule, known).always() != Some(Answer::Allow);
@@ -76,13 +82,19 @@ impl Domain {
 
     /// [`Domain::specialise`] over a set of inputs.
     pub(crate) fn over(&self, event: Event, inputs: &InputSet) -> Composed {
+        self.compose(event, inputs, false)
+    }
+
+    fn compose(&self, event: Event, inputs: &InputSet, tells: bool) -> Composed {
         let mut left = Vec::new();
         for (index, rule) in self.rules_of(event) {
             let residual = match specialise::over(rule, event, inputs) {
                 Specialised::Allow => continue,
                 Specialised::Residual(residual) => residual,
                 // Only what a newer rule traces still matters then.
-                Specialised::Deny if !left.iter().any(|(_, newer): &(_, Residual)| newer.traces()) => {
+                Specialised::Deny
+                    if !tells && !left.iter().any(|(_, newer): &(_, Residual)| newer.traces()) =>
+                {
                     return Composed::Deny { rule: index };
                 }
                 Specialised::Deny => specialise::residual(rule, event, inputs),

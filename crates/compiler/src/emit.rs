@@ -178,7 +178,7 @@ pub fn emit(
     layout: &Layout,
     report: Report,
 ) -> Result<Option<Program>, EmitError> {
-    let ask = |instance| (instance, domain.specialise(&known(instance)));
+    let ask = |instance| (instance, domain.specialise_to_tell(&known(instance)));
     let questions: Vec<(&Instance, Composed)> = hook.instances.iter().map(ask).collect();
     let runs = Runs::of(domain, hook.name);
     if runs.is_none() && questions.iter().all(|(_, composed)| matches!(composed, Composed::Allow)) {
@@ -257,24 +257,12 @@ impl Body<'_> {
         number: usize,
         (instance, composed): (&Instance, &Composed),
     ) -> Result<(), EmitError> {
-        if matches!(composed, Composed::Allow) {
-            return Ok(());
-        }
+        let Composed::Residuals(residuals) = composed else { return Ok(()) };
         let next = self.code.label();
         self.context(arguments, instance, reads(composed).mode, next)?;
         self.code.set(INSTANCE, small(number));
-        match composed {
-            Composed::Allow => {}
-            Composed::Deny { rule } => {
-                self.code.set(RULE, small(*rule));
-                self.code.set(Reg::R0, 0);
-                self.code.jump(self.denied);
-            }
-            Composed::Residuals(residuals) => {
-                for (rule, residual) in residuals.iter() {
-                    self.rule(*rule, residual)?;
-                }
-            }
+        for (rule, residual) in residuals.iter() {
+            self.rule(*rule, residual)?;
         }
         self.code.place(next);
         Ok(())

@@ -25,6 +25,12 @@ pub enum Error {
     /// The sandbox could not be established. Nothing ran, and nothing is confined that was not before.
     #[error("the sandbox could not be established: {0}")]
     Sandbox(#[source] landlock_supervisor::Error),
+    /// The kernel target does not work for this process, or not for these rules. Nothing ran.
+    #[error("{0}")]
+    Kernel(#[from] crate::kernel::Error),
+    /// In a sandbox of the supervisor target.
+    #[error("in a sandbox of the supervisor target there is no other")]
+    OnlySupervisor,
     /// The calling thread is in no sandbox, so nobody would answer for its new rules.
     #[error(
         "a thread can confine itself only in a sandbox that is there already: start the program in one \
@@ -41,6 +47,9 @@ pub enum Error {
     /// An array of handles was not changed; the errno says why.
     #[error("handle: {0}")]
     Handle(#[source] std::io::Error),
+    /// Nobody can tell how the command ended; it was waited for by somebody else.
+    #[error("cannot wait for the command: {0}")]
+    Wait(#[source] std::io::Error),
     /// The denials could not be kept or read.
     #[error("denials: {0}")]
     Denials(#[source] std::io::Error),

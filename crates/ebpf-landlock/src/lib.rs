@@ -26,25 +26,34 @@
 //!
 //! # What enforces it
 //!
-//! On this version, a **supervisor**: a process beside the confined ones, without privileges, on any x86-64 kernel from
-//! 5.19 on. That has two consequences for a program that uses the library:
+//! The **kernel**, where that works for this process ([`Target::Kernel`]): root outside of containers, Linux from 6.1 on,
+//! with `bpf` among its security modules. Nothing else is needed then, and threads are confined one by one.
+//!
+//! Else a **supervisor**: a process beside the confined ones, without privileges, on any x86-64 kernel from 5.19 on. That
+//! has two consequences for a program that uses the library:
 //!
 //! * [`Sandbox::spawn`] forks, so the calling process must have **one thread**. Else it is an error and nothing runs.
 //! * [`Sandbox::enter`] works only where there is a supervisor already: **in a sandbox** that this library or
 //!   `landlock run` started. Elsewhere it is [`Error::NoSupervisor`]. Rules that the outer sandbox does not watch for
 //!   need it to be [`stackable`](Sandbox::stackable).
 //!
-//! [`target`] tells what is in force on the calling thread.
+//! [`Sandbox::with_target`] chooses; [`Sandbox::target`] tells what it will be, and [`target`] what is in force on the
+//! calling thread.
 #![forbid(unsafe_code)]
 
 mod builder;
+mod child;
 mod denials;
 mod error;
+pub mod kernel;
 mod maps;
+pub mod records;
 mod rules;
 mod sandbox;
+mod target;
 
 pub use builder::{RuleBuilder, When};
+pub use child::Child;
 pub use denials::{Denial, Denials, Object, RuleSeen};
 pub use error::Error;
 pub use landlock_compiler::abi::{Abilities, Actions, Event, Subtype};
@@ -56,4 +65,5 @@ pub use landlock_compiler::rule::Rule;
 pub use landlock_compiler::verify::Loader;
 pub use maps::Handles;
 pub use rules::{from_assembly, from_file, from_insns, from_object, loader};
-pub use sandbox::{Child, Sandbox, Target, target};
+pub use sandbox::Sandbox;
+pub use target::{Choice, Ready, Target, target};

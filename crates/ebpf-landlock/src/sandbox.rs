@@ -1,54 +1,85 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Commands and threads confined.
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
-use std::sync::Mutex;
+use std::fs::File;
+use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use landlock_compiler::domain::Domain;
+use landlock_supervisor::Stacking;
 use landlock_supervisor::denial::Log;
-use landlock_supervisor::{Ended, Running, Stacking};
 
 use crate::maps::{Handles, Links};
-use crate::{Denials, Error};
-
-/// What enforces rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Target {
-    /// A process beside the confined ones.
-    Supervisor,
-}
-
-/// What enforces rules on the calling thread; `None`: no sandbox of ours that could be asked for more.
-///
-/// ```
-/// assert_eq!(ebpf_landlock::target(), None);
-/// ```
-pub fn target() -> Option<Target> {
-    landlock_supervisor::is_offered().then_some(Target::Supervisor)
-}
+use crate::target::Ready;
+use crate::{Child, Choice, Denials, Error, Target, kernel};
 
 /// A domain that commands or threads are to be put into.
 #[derive(Debug)]
 pub struct Sandbox {
     domain: Domain,
+    choice: Choice,
     stacking: Stacking,
-    /// Where denials go, once somebody wants them.
-    log: Mutex<Option<std::fs::File>>,
     /// Who is to hear of changes to arrays.
     links: Links,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Once it is known.
+    target: Option<Ready>,
+    /// Where a supervisor is to write denials, once somebody wants them.
+    log: Option<File>,
 }
 
 impl Sandbox {
     /// A sandbox with the rules of `domain`.
     pub fn new(domain: Domain) -> Sandbox {
-        Sandbox { domain, stacking: Stacking::default(), log: Mutex::new(None), links: Links::default() }
+        let (choice, stacking) = (Choice::default(), Stacking::default());
+        Sandbox { domain, choice, stacking, links: Links::default(), state: Mutex::default() }
+    }
+
+    /// Chooses what enforces the rules.
+    #[must_use]
+    pub fn with_target(mut self, choice: Choice) -> Sandbox {
+        self.choice = choice;
+        self.state = Mutex::default();
+        self
+    }
+
+    /// What enforces the rules on what is started from now on. On the kernel target they are loaded with that.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`] and [`Error::OnlySupervisor`], if it is to be the kernel and cannot.
+    ///
+    /// ```
+    /// use ebpf_landlock::{Choice, Domain, Sandbox, Target};
+    ///
+    /// let sandbox = Sandbox::new(Domain::default()).with_target(Choice::Supervisor);
+    /// assert_eq!(sandbox.target()?, Target::Supervisor);
+    /// # Ok::<(), ebpf_landlock::Error>(())
+    /// ```
+    pub fn target(&self) -> Result<Target, Error> {
+        match self.ready(&mut self.state())? {
+            Ready::Kernel(_) => Ok(Target::Kernel),
+            Ready::Supervisor { .. } => Ok(Target::Supervisor),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ready<'a>(&self, state: &'a mut State) -> Result<&'a Ready, Error> {
+        if state.target.is_none() {
+            state.target = Some(self.choice.ready(&self.domain, false)?);
+        }
+        state.target.as_ref().ok_or(Error::NoSupervisor)
     }
 
     /// Lets what runs inside confine itself further by any rules, not only by such that deny what this sandbox watches
     /// anyway. It makes everything slow that any rule could deny. In a sandbox it changes nothing: the outermost one has
-    /// decided.
+    /// decided. On the kernel target it costs nothing and changes nothing.
     #[must_use]
     pub fn stackable(mut self, stackable: bool) -> Sandbox {
         self.stacking = if stackable { Stacking::Any } else { Stacking::Covered };
@@ -67,27 +98,31 @@ impl Sandbox {
     /// The denials of what is started in the sandbox from now on. The last call counts.
     ///
     /// # Errors
-    /// [`Error::Denials`].
+    /// [`Error::Denials`], and those of [`Sandbox::target`].
     pub fn denials(&self) -> Result<Denials, Error> {
-        let (written, denials) = Denials::new()?;
-        *self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(written);
+        let state = &mut *self.state();
+        if let Ready::Kernel(_) = self.ready(state)? {
+            // A domain with a log of its own is another one.
+            let logged = Choice::Kernel.ready(&self.domain, true)?;
+            if let Ready::Kernel(prepared) = &logged {
+                let denials = Denials::of_kernel(prepared.log()?);
+                state.target = Some(logged);
+                return Ok(denials);
+            }
+        }
+        let (written, denials) = Denials::of_supervisor()?;
+        state.log = Some(written);
         Ok(denials)
     }
 
-    fn log(&self) -> Result<Log, Error> {
-        match &*self.log.lock().unwrap_or_else(std::sync::PoisonError::into_inner) {
-            Some(file) => Ok(Log::json(file.try_clone().map_err(Error::Denials)?)),
-            None => Ok(Log::none()),
-        }
-    }
-
-    /// Starts a command confined. no_new_privs is set for it.
+    /// Starts a command confined.
     ///
-    /// The calling process must have one thread. Of the command's input and output, `Stdio::piped` is not
-    /// supported; give it one end of `std::io::pipe` instead.
+    /// Of the command's input and output, `Stdio::piped` is not supported; give it one end of `std::io::pipe` instead.
+    /// On the supervisor target no_new_privs is set for it, and the calling process must have one thread. On the
+    /// kernel target no_new_privs is set only without CAP_SYS_ADMIN, and any number of threads will do.
     ///
     /// # Errors
-    /// [`Error::Sandbox`]: nothing ran.
+    /// [`Error::Kernel`], [`Error::Sandbox`] and so on: nothing ran.
     ///
     /// ```
     /// use ebpf_landlock::{Actions, Domain, RuleBuilder, Sandbox, When};
@@ -102,56 +137,55 @@ impl Sandbox {
     /// # Ok::<(), ebpf_landlock::Error>(())
     /// ```
     pub fn spawn(&self, command: Command) -> Result<Child, Error> {
-        let mut links = self.links.lock();
-        let (domain, log) = (self.domain.clone(), self.log()?);
-        let (running, link) = landlock_supervisor::spawn_linked(domain, log, command, self.stacking)?;
-        links.extend(link);
-        Ok(Child { running })
-    }
-
-    /// Prepends the rules to those in force on the calling thread, for ever, for it and all it starts from now on. Other
-    /// threads of the process are not affected. no_new_privs is in force already.
-    ///
-    /// # Errors
-    /// [`Error::NoSupervisor`] outside of a sandbox; [`Error::Sandbox`] if the outer one does not watch what the rules
-    /// can deny, or a limit is reached. Nothing has changed then.
-    ///
-    /// ```
-    /// use ebpf_landlock::{Domain, Error, Sandbox};
-    ///
-    /// assert!(matches!(Sandbox::new(Domain::default()).enter(), Err(Error::NoSupervisor)));
-    /// ```
-    pub fn enter(&self) -> Result<(), Error> {
-        Ok(landlock_supervisor::enter(&self.domain, &self.log()?)?)
-    }
-}
-
-/// A confined command. **Dropping it kills the command**; what that has started goes on, confined.
-#[derive(Debug)]
-pub struct Child {
-    running: Running,
-}
-
-impl Child {
-    /// The process id; `None` if the command could not be executed.
-    pub fn id(&self) -> Option<u32> {
-        self.running.id()
-    }
-
-    /// Waits for the command's end; the same answer every time.
-    ///
-    /// # Errors
-    /// [`Error::NotStarted`], [`Error::SupervisorDied`].
-    pub fn wait(&mut self) -> Result<ExitStatus, Error> {
-        match self.running.wait()? {
-            Ended::Exited(code) => Ok(ExitStatus::from_raw((code & 0xff) << 8)),
-            Ended::Killed(signal) => Ok(ExitStatus::from_raw(signal & 0x7f)),
-            Ended::NotStarted(errno) => Err(Error::NotStarted(std::io::Error::from_raw_os_error(errno))),
+        let state = &mut *self.state();
+        match self.ready(state)? {
+            Ready::Kernel(prepared) => {
+                let entry = prepared.entry()?;
+                let entered = move || entry.enter().is_ok();
+                let started = landlock_supervisor::spawn_entering(command, entered);
+                Ok(Child::entered(started.map_err(kernel::Error::Process)?))
+            }
+            Ready::Supervisor { .. } => {
+                let mut links = self.links.lock();
+                let (domain, log) = (self.domain.clone(), state.log()?);
+                let (running, link) = landlock_supervisor::spawn_linked(domain, log, command, self.stacking)?;
+                links.extend(link);
+                Ok(Child::supervised(running))
+            }
         }
     }
 
-    /// Kills the command.
-    pub fn kill(&mut self) {
-        self.running.kill();
+    /// Prepends the rules to those in force on the calling thread, for ever, for it and all it starts from now on. Other
+    /// threads of the process are not affected.
+    ///
+    /// It works on the kernel target, and in a sandbox of the supervisor target. A thread that is confined by the
+    /// kernel already may load nothing more.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`]; [`Error::NoSupervisor`] where there is neither; [`Error::Sandbox`] if the outer sandbox does
+    /// not watch what the rules can deny, or a limit is reached. Nothing has changed then, but that no_new_privs may
+    /// be set; with [`kernel::Error::Filter`], the rules are in force, and not all classic filters.
+    ///
+    /// ```
+    /// use ebpf_landlock::{Choice, Domain, Error, Sandbox};
+    ///
+    /// let sandbox = Sandbox::new(Domain::default()).with_target(Choice::Supervisor);
+    /// assert!(matches!(sandbox.enter(), Err(Error::NoSupervisor)));
+    /// ```
+    pub fn enter(&self) -> Result<(), Error> {
+        let state = &mut *self.state();
+        match self.ready(state)? {
+            Ready::Kernel(prepared) => Ok(prepared.entry()?.enter()?),
+            Ready::Supervisor { .. } => Ok(landlock_supervisor::enter(&self.domain, &state.log()?)?),
+        }
+    }
+}
+
+impl State {
+    fn log(&self) -> Result<Log, Error> {
+        match &self.log {
+            Some(file) => Ok(Log::json(file.try_clone().map_err(Error::Denials)?)),
+            None => Ok(Log::none()),
+        }
     }
 }

@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use ebpf_landlock::{
-    Actions, Child, Domain, Error, Filter, Layer, Rule, RuleBuilder, Sandbox, Target, When, from_assembly,
-    target,
+    Actions, Child, Choice, Domain, Error, Filter, Layer, Rule, RuleBuilder, Sandbox, Target, When,
+    from_assembly, target,
 };
 use rustix::fs::{FlockOperation, flock};
 
@@ -50,7 +50,7 @@ fn deny(name: &str, actions: Actions) -> Rule {
 }
 
 fn sandbox(rules: impl IntoIterator<Item = Rule>) -> Sandbox {
-    Sandbox::new(Domain::prepended(rules))
+    Sandbox::new(Domain::prepended(rules)).with_target(Choice::Supervisor)
 }
 
 fn quiet(program: &str, arguments: &[&str]) -> Command {
@@ -200,7 +200,7 @@ allow:
     exit
 ";
     let rules = from_assembly(rule).expect("a rule").into_iter().map(Layer::Rule);
-    Sandbox::new(Domain::layered(std::iter::once(Layer::Filter(Filter::always(1))).chain(rules)))
+    Sandbox::new(Domain::layered(std::iter::once(Layer::Filter(Filter::always(1))).chain(rules))).with_target(Choice::Supervisor)
 }
 
 /// A shell that says of each file it is asked about whether it can be opened.

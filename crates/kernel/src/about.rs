@@ -17,6 +17,7 @@ use landlock_compiler::verify::{Loader, Problems, verify_newest};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::shown::Shown;
 use crate::state::SPEC;
 
 const NAME: &str = "about";
@@ -109,13 +110,12 @@ impl RuleContent {
     }
 
     /// The rule again, verified again. Who loaded it had what it takes, the licence included.
-    fn rule(&self) -> std::result::Result<Rule, Problems> {
+    fn rule(&self, shown: &Shown) -> std::result::Result<Rule, Problems> {
         let subtype = Subtype { abi: self.abi, event: self.event, ability: self.abilities, option: 0 };
-        let insns = self.insns.iter().map(|insn| Insn::decode(insn.to_le_bytes())).collect();
-        verify_newest(
-            RuleObject::from_insns(&self.name, insns, subtype, "GPL"),
-            &Loader { cap_sys_admin: true },
-        )
+        let insns: Vec<_> = self.insns.iter().map(|insn| Insn::decode(insn.to_le_bytes())).collect();
+        let lines = (0..insns.len()).map(|at| shown.line(at)).collect();
+        let object = RuleObject { lines, ..RuleObject::from_insns(&self.name, insns, subtype, "GPL") };
+        verify_newest(object, &Loader { cap_sys_admin: true })
     }
 }
 
@@ -141,22 +141,6 @@ impl Content {
             }
         }
         Content { ancestors, rules: domain.rules().iter().map(RuleContent::of).collect(), filters, canary }
-    }
-
-    /// The domain again; none if it is of no version that is known.
-    pub(crate) fn domain(&self) -> std::result::Result<Domain, String> {
-        let mut layers = Vec::new();
-        let mut filters = self.filters.iter().peekable();
-        for (older, rule) in self.rules.iter().rev().enumerate() {
-            while let Some(filter) = filters.next_if(|filter| filter.older <= older) {
-                layers.push(Layer::Filter(filter.filter()?));
-            }
-            layers.push(Layer::Rule(rule.rule().map_err(|problems| problems.to_string())?));
-        }
-        for filter in filters {
-            layers.push(Layer::Filter(filter.filter()?));
-        }
-        Ok(Domain::layered(layers))
     }
 
     /// Of equal content equal, so that few have to be compared; otherwise without meaning.
@@ -201,6 +185,8 @@ impl Published {
 pub(crate) struct About {
     pub(crate) place: Place,
     pub(crate) content: Content,
+    /// What is shown of its rules. Who gets the domain because of its content gets these.
+    pub(crate) shown: Vec<Shown>,
     /// Its denials are its own, and so is the domain: it is not given to anybody else.
     pub(crate) own: bool,
     /// A bit for each hook it has programs for.
@@ -213,6 +199,22 @@ impl About {
     /// What the name of its folder says.
     pub(crate) fn published(&self) -> Published {
         Published { place: self.place, mask: self.mask, content: self.content.hash() }
+    }
+
+    /// The domain again; none if it is of no version that is known.
+    pub(crate) fn domain(&self) -> std::result::Result<Domain, String> {
+        let Content { rules, filters, .. } = &self.content;
+        let (mut layers, mut filters) = (Vec::new(), filters.iter().peekable());
+        for (older, (rule, shown)) in rules.iter().zip(&self.shown).rev().enumerate() {
+            while let Some(filter) = filters.next_if(|filter| filter.older <= older) {
+                layers.push(Layer::Filter(filter.filter()?));
+            }
+            layers.push(Layer::Rule(rule.rule(shown).map_err(|problems| problems.to_string())?));
+        }
+        for filter in filters {
+            layers.push(Layer::Filter(filter.filter()?));
+        }
+        Ok(Domain::layered(layers))
     }
 
     pub(crate) fn lacking(&self) -> Vec<&'static str> {

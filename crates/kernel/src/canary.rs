@@ -40,6 +40,11 @@ pub(crate) fn sing(engine: &mut Engine) -> Result<()> {
     }
 }
 
+/// Whether it is known why nothing denies: the kernel calls no program at its functions, with either way to attach.
+pub(crate) fn is_switched_off() -> bool {
+    std::fs::read("/proc/sys/kernel/ftrace_enabled").is_ok_and(|text| text.starts_with(b"0"))
+}
+
 type Unlocked = std::result::Result<(), Errno>;
 
 /// There is no lock; the hook is asked all the same.

@@ -23,6 +23,7 @@ use crate::attached::{Attached, UNPUBLISHED};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::programs::SLOTS;
+use crate::shown::Shown;
 use crate::state::{MAX_DOMAINS, MAX_TOKENS, Maps, damaged};
 
 pub(crate) const DOMAINS: &str = "domains";
@@ -100,6 +101,13 @@ impl Change<'_> {
         let Some(published) = published else { return Ok(None) };
         let folder = self.folder(published)?;
         Ok(Some((About::read(&folder)?, Lock::shared(folder)?)))
+    }
+
+    /// What is shown of a rule of a published domain.
+    pub(crate) fn shown(&self, number: u64, rule: usize) -> Result<Option<Shown>> {
+        let published = self.published()?.into_iter().find(|published| published.place.number == number);
+        let Some(published) = published else { return Ok(None) };
+        Ok(About::read(&self.folder(published)?)?.shown.into_iter().nth(rule))
     }
 
     /// A place for a new domain, and the folder for its pins, held.

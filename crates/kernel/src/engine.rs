@@ -9,6 +9,7 @@ use std::path::Path;
 use landlock_bpf::map::{Map, Update};
 use landlock_bpf::prctl;
 use landlock_bpf::ring::Ring;
+use landlock_compiler::denial::RuleSeen;
 use landlock_compiler::domain::Domain;
 use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::rule::Rule;
@@ -17,13 +18,15 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::about::{Content, DomainId};
 use crate::attached::Attached;
 use crate::attachment::Attachment;
+use crate::canary;
 use crate::change::u64_of;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
-use crate::load::{Wanted, full_or, name_key};
+use crate::load::{Wanted, full_or, shown_key};
 use crate::loaded::{Denials, Living, Loaded};
 use crate::lock::Lock;
 use crate::programs::Answer;
+use crate::shown::Shown;
 use crate::state::{MAX_TOKENS, READER, State, damaged};
 
 /// Where the machine's engine keeps its state.
@@ -46,8 +49,9 @@ impl Engine {
     /// [`crate::attachment`] finds a way.
     ///
     /// # Errors
-    /// [`Error::Unavailable`]; [`Error::Damaged`] if the state is not whole while threads are in domains; and
-    /// [`Error::Canary`] if a denial was tried and nothing was denied.
+    /// [`Error::Unavailable`]; [`Error::Damaged`] if the state is not whole while threads are in domains;
+    /// [`Error::Canary`] if a denial was tried and nothing was denied, or [`Error::SwitchedOff`] if it is known why; and
+    /// [`Error::Confined`] to threads in domains.
     pub fn open() -> Result<Engine> {
         Engine::open_in(Path::new(FOLDER))
     }
@@ -59,10 +63,18 @@ impl Engine {
     /// # Errors
     /// As [`Engine::open`].
     pub fn open_in(folder: &Path) -> Result<Engine> {
+        Engine::take_up(folder).map_err(|error| match DomainId::of_this_thread() {
+            _ if canary::is_switched_off() => Error::SwitchedOff,
+            Some(_) => Error::Confined,
+            None => error,
+        })
+    }
+
+    fn take_up(folder: &Path) -> Result<Engine> {
         let kernel = Kernel::new()?;
         let state = State::open(folder, &kernel)?;
         let mut engine = Engine { kernel, state };
-        crate::canary::sing(&mut engine)?;
+        canary::sing(&mut engine)?;
         Ok(engine)
     }
 
@@ -104,8 +116,7 @@ impl Engine {
         }
         self.state.change(|change| {
             let Some((about, hold)) = change.find_place(id.domain)? else { return Ok(None) };
-            let domain = about.content.domain();
-            let domain = domain.map_err(|why| damaged(self.state.format(), why))?;
+            let domain = about.domain().map_err(|why| damaged(self.state.format(), why))?;
             Ok(Some(Loaded::new(self.id(), domain, &about, hold)))
         })
     }
@@ -196,14 +207,15 @@ impl Engine {
         u64_of(&self.state.maps.lost, 0)
     }
 
-    /// The name of a rule of a domain, by their numbers in a denial; also of domains that are gone, unless that
-    /// was long ago.
-    pub fn rule_name(&self, domain: u64, rule: u32) -> Result<Option<String>> {
-        let name = self.state.maps.names.lookup(&name_key(domain, rule.into()))?;
-        Ok(name.map(|name| {
-            let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
-            String::from_utf8_lossy(&name[..end]).into_owned()
-        }))
+    /// A rule of a domain and an instruction of it that denied, by their numbers in a denial: with name and source
+    /// line as far as they are known. The domain may be gone, unless 2,048 rules have come since.
+    pub fn rule(&self, domain: u64, rule: usize, insn: Option<usize>) -> Result<RuleSeen> {
+        let remembered = self.state.maps.shown.lookup(&shown_key(domain, rule as u64))?;
+        let shown = match remembered.and_then(|bytes| Shown::from_bytes(&bytes)) {
+            Some(shown) => Some(shown),
+            None => self.state.change(|change| change.shown(domain, rule))?,
+        };
+        Ok(shown.unwrap_or_else(Shown::unknown).seen(rule, insn, domain))
     }
 
     /// Unmakes the domains that nobody holds and no thread is in, and detaches the hooks that no other needs.

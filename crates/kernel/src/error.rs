@@ -32,6 +32,17 @@ pub enum Error {
     /// This kernel does not run programs at its hooks.
     #[error("the kernel target is not available: {0}")]
     Unavailable(String),
+    /// Root outside has switched the programs off.
+    #[error(
+        "the sysctl kernel.ftrace_enabled is 0, which switches off every program at a function of the kernel, those of \
+         domains that live included"
+    )]
+    SwitchedOff,
+    /// The calling thread is in a domain.
+    #[error(
+        "this process is confined by the kernel target, and what is confined may not load more into the kernel"
+    )]
+    Confined,
     /// The kernel refused a program made of rules our verifier accepted.
     #[error(transparent)]
     Bug(#[from] Box<Bug>),

@@ -23,6 +23,7 @@ mod load;
 mod loaded;
 mod lock;
 mod programs;
+mod shown;
 mod state;
 
 pub use about::DomainId;

@@ -18,7 +18,8 @@ use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::loaded::{Denials, Loaded, bit};
 use crate::lock::Lock;
-use crate::state::{DENIALS, LOST, MAX_PAIRS, Maps, NAME_SIZE};
+use crate::shown::Shown;
+use crate::state::{DENIALS, LOST, MAX_PAIRS, Maps};
 
 /// A domain to load.
 pub(crate) struct Wanted<'a> {
@@ -51,14 +52,15 @@ impl Wanted<'_> {
     fn make(&self, change: &Change<'_>) -> Result<(About, Lock)> {
         let (place, hold) = change.reserve()?;
         self.note_ancestors(place)?;
-        self.note_names(place)?;
+        self.note_shown(place)?;
         let own = self.own_maps(hold.folder())?;
         let (denials, lost) = match &own {
             Some((denials, lost)) => (denials, lost),
             None => (&self.maps.denials, &self.maps.lost),
         };
         let (content, own) = (self.content.clone(), own.is_some());
-        let mut about = About { place, content, own, mask: 0, lacking: Vec::new() };
+        let shown = self.domain.rules().iter().map(Shown::of).collect();
+        let mut about = About { place, content, shown, own, mask: 0, lacking: Vec::new() };
         for hook in self.hooks {
             self.load_hook(hook, change, [denials, lost], &mut about)?;
         }
@@ -77,12 +79,13 @@ impl Wanted<'_> {
         Ok(())
     }
 
-    /// The names outlive the domain, for whoever reads its denials afterwards.
-    fn note_names(&self, place: Place) -> Result<()> {
-        for (position, rule) in (0..).zip(self.domain.rules()) {
-            let mut name = rule.name().as_bytes().to_vec();
-            name.resize(NAME_SIZE as usize, 0);
-            self.maps.names.update(&name_key(place.number, position), &name, Update::Any)?;
+    /// For whoever reads its denials from the engine's ring buffer, also when the domain is gone.
+    fn note_shown(&self, place: Place) -> Result<()> {
+        if self.denials == Denials::Shared && !self.content.canary {
+            for (position, rule) in (0..).zip(self.domain.rules()) {
+                let shown = Shown::of(rule).to_bytes();
+                self.maps.shown.update(&shown_key(place.number, position), &shown, Update::Any)?;
+            }
         }
         Ok(())
     }
@@ -135,8 +138,8 @@ impl Wanted<'_> {
     }
 }
 
-/// The key of a rule's name.
-pub(crate) fn name_key(domain: u64, rule: u64) -> Vec<u8> {
+/// The key of what is shown of a rule.
+pub(crate) fn shown_key(domain: u64, rule: u64) -> Vec<u8> {
     [domain, rule].map(u64::to_ne_bytes).concat()
 }
 

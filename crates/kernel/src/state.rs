@@ -25,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::lock::Lock;
 use crate::programs::{self, Always, GATE, PRESENCE_SIZE, SLOTS};
+use crate::shown::SHOWN_SIZE;
 
 /// Whoever changes what maps, [`crate::about`] or records of denials mean counts on.
 const FORMAT: u32 = 4;
@@ -40,10 +41,8 @@ pub const MAX_DOMAINS: u32 = SLOTS - 1;
 pub(crate) const MAX_TOKENS: u32 = 4096;
 /// Most pairs of a domain and one that extends it.
 pub(crate) const MAX_PAIRS: u32 = 1 << 16;
-/// Names of rules to remember, those of domains that are gone included.
-const MAX_NAMES: u32 = 1 << 13;
-/// Bytes of a rule's name that are remembered.
-pub(crate) const NAME_SIZE: u32 = 64;
+/// Rules to remember for who reads denials, those of domains that are gone included; the oldest are forgotten.
+const MAX_SHOWN: u32 = 1 << 11;
 /// Bytes of a ring buffer of denials.
 const RING_SIZE: u32 = 1 << 20;
 
@@ -86,8 +85,8 @@ pub(crate) struct Maps {
     pub(crate) denials: Map,
     /// Denials that found no place.
     pub(crate) lost: Map,
-    /// Names of rules, by the number of the domain and the position in it.
-    pub(crate) names: Map,
+    /// How rules are shown ([`crate::shown`]), by the number of the domain and the position in it.
+    pub(crate) shown: Map,
     /// The last number given to a domain.
     pub(crate) last: Map,
 }
@@ -95,7 +94,7 @@ pub(crate) struct Maps {
 impl Maps {
     fn each(mut get: impl FnMut(MapSpec<'static>) -> Result<Map>) -> Result<Maps> {
         let counts = MapSpec { kind: MapKind::Array, key_size: 4, value_size: 8, max_entries: SLOTS, ..SPEC };
-        let names = MapSpec { kind: MapKind::LruHash, key_size: 16, value_size: NAME_SIZE, ..SPEC };
+        let shown = MapSpec { kind: MapKind::LruHash, key_size: 16, value_size: SHOWN_SIZE, ..SPEC };
         Ok(Maps {
             threads: get(MapSpec { name: "threads", ..SPEC })?,
             presence: get(MapSpec { name: "presence", value_size: PRESENCE_SIZE, max_entries: 1, ..counts })?,
@@ -110,7 +109,7 @@ impl Maps {
             counts: get(MapSpec { name: "counts", ..counts })?,
             denials: get(DENIALS)?,
             lost: get(LOST)?,
-            names: get(MapSpec { name: "names", max_entries: MAX_NAMES, ..names })?,
+            shown: get(MapSpec { name: "shown", max_entries: MAX_SHOWN, ..shown })?,
             last: get(MapSpec { name: "last", max_entries: 1, ..counts })?,
         })
     }

@@ -18,7 +18,7 @@ mod reap;
 mod spawn;
 mod supervise;
 
-pub use alone::{Outcome, Waiter, run_entering};
+pub use alone::{Outcome, Waiter, run_entering, spawn_entering};
 pub(crate) use handshake::take;
 pub use nested::enter;
 pub use spawn::{Running, spawn, spawn_linked};

@@ -39,7 +39,7 @@ pub use filter::{Filters, Stacking};
 pub use landlock_compiler::denial;
 pub use launch::{
     Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, run_v7, spawn,
-    spawn_linked,
+    spawn_entering, spawn_linked,
 };
 pub use maps::{Change, Link};
 pub use stack::is_offered;

@@ -64,6 +64,8 @@ fn change(error: &Error) -> &'static str {
         }
         Error::Bpf(_) => "be root outside of containers, with a bpf file system on /sys/fs/bpf",
         Error::Btf(_) | Error::Member { .. } => "a kernel with its types (CONFIG_DEBUG_INFO_BTF), for x86-64",
+        Error::SwitchedOff => "sysctl kernel.ftrace_enabled=1",
+        Error::Confined => "ask outside of the sandbox",
         Error::Damaged { .. } => "end the processes in domains, or start the machine anew",
         Error::Open { .. } => "remove the folder, or give it to root alone",
         _ => "please report this",

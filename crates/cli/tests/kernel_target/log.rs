@@ -73,11 +73,17 @@ fn a_denial_is_the_same_line_on_both_targets() {
         assert_eq!(kernel, supervisor, "{script}");
     }
     let everything = ".rule rule\n.event FS\n.license \"GPL\"\n r0 = 1\n exit\n";
-    let [kernel, supervisor] = ["kernel", "supervisor"].map(|target| denials_on(target, everything, "true"));
-    // No rule looked at the mode.
-    let [mut kernel, mut supervisor] = [kernel, supervisor].map(|denials| denials[0].clone());
-    for denial in [&mut kernel, &mut supervisor] {
-        denial["object"].take();
+    // Denies everything too, each kind of object in a line of its own.
+    let by_mode = ".rule rule\n.event FS\n.license \"GPL\"\n r1 = *(u64 *)(r1 + 16)\n call handle_fs_get_mode\n \
+                   r0 &= 0xf000\n if r0 == 0x4000 goto folder\n r0 = 1\n exit\nfolder:\n r0 = 2\n exit\n";
+    for rule in [everything, by_mode] {
+        let [kernel, supervisor] = ["kernel", "supervisor"].map(|target| denials_on(target, rule, "true"));
+        let [mut kernel, mut supervisor] = [kernel, supervisor].map(|denials| denials[0].clone());
+        assert!(kernel["rule"]["insn"].is_u64() && kernel["rule"]["line"].is_string(), "{kernel}");
+        for denial in [&mut kernel, &mut supervisor] {
+            // The first has not looked at the mode.
+            denial["object"].take();
+        }
+        assert_eq!(kernel, supervisor);
     }
-    assert_eq!(kernel, supervisor);
 }

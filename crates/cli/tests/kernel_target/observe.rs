@@ -53,6 +53,7 @@ fn what_was_refused_is_in_the_log_once_also_of_domains_that_are_gone() {
     let [denial]: [Value; 1] = <Vec<Value>>::try_into(watched(&first.stdout())).unwrap();
     assert_eq!((&denial["comm"], &denial["hook"]), (&"touch".into(), &"inode_create".into()));
     assert!(denial["rule"]["domain"].as_u64().unwrap() > 0);
+    assert_eq!((&denial["rule"]["insn"], &denial["rule"]["line"]), (&5.into(), &"watched.s:10".into()));
     let again: Vec<Value> = watched(&log(&["--json"]).exits(0).stdout());
     assert!(again.is_empty(), "{again:?}");
 

@@ -44,7 +44,7 @@ pub struct Record {
     pub asked: Asked,
     /// The rule's position in the domain, newest first.
     pub rule: usize,
-    /// The rule's instruction; none where the rule denies whatever comes.
+    /// The rule's instruction that denied: an exit; none where no rule was run.
     pub insn: Option<usize>,
     /// Whole mode of the object; none if there is no object, or no rule looked at it.
     pub mode: Option<u32>,

@@ -82,8 +82,13 @@ fn what_nobody_needs_is_collected_and_its_slot_given_again() {
     engine.collect().unwrap();
     assert!(engine.domains().unwrap().is_empty());
     assert_eq!(engine.attached_hooks().unwrap(), ["file_lock"], "the canary's");
-    assert_eq!(engine.rule_name(number, 0).unwrap().as_deref(), Some("read_only"), "remembered");
-    assert_eq!(engine.rule_name(number, 1).unwrap(), None);
+    let shown = |rule| engine.rule(number, rule, Some(2)).unwrap();
+    assert_eq!(
+        (shown(0).name.as_str(), shown(0).line.as_deref()),
+        ("read_only", Some("rule:6")),
+        "remembered"
+    );
+    assert_eq!((shown(1).name.as_str(), shown(1).line), ("?", None));
     for _ in 0..5 {
         let domain = engine.load(&read_only(), Denials::Shared).unwrap();
         assert!(domain.number() > number && slots() == taken);

@@ -255,6 +255,8 @@ fn denials_say_which_rule_and_instruction() {
     assert_eq!((first.rule, first.insn), (0, Some(2)));
     let Asked::Instance { instance, arg2 } = first.asked else { panic!("{first:?}") };
     assert_eq!((instance.event, arg2), (Event::Fs, EXEC.into()));
+    let shown = engine.rule(first.domain, first.rule, first.insn).unwrap();
+    assert_eq!((shown.name.as_str(), shown.line.as_deref()), ("newer", Some("rule:6")));
     let tgid = u64::from(rustix::process::getpid().as_raw_nonzero().get().unsigned_abs());
     assert_eq!(first.pid_tgid >> 32, tgid);
     assert_eq!(engine.lost_denials().unwrap(), 0);
@@ -365,6 +367,8 @@ fn the_domain_of_a_thread_can_be_extended_for_it() {
     let id = told.recv().unwrap();
     drop(outer);
     let held = engine.hold(id).unwrap().expect("it lives, for a thread is in it");
+    let line = held.domain().rules()[0].line(2).map(|line| line.line);
+    assert_eq!(line, Some(6), "denials of what extends it name its lines");
     let names: Vec<_> = held.domain().rules().iter().map(|rule| rule.name()).collect();
     assert_eq!((names, held.id()), (vec!["new", "old"], id));
     let inner = engine.extend(&held, [denies("no_get", GET)], Denials::Shared).unwrap();

@@ -107,6 +107,27 @@ fn watched(
     Ok(Outcome { ended, kept: told.is_ok() && word == DONE })
 }
 
+/// Starts `command`, confined by `enter`, without waiting for it and with nobody beside it. Any number of threads will
+/// do. The inner result says whether the command could be executed.
+///
+/// `enter` runs in the command's process between fork and exec, so it must be async-signal-safe; if it does not
+/// succeed, nothing is run.
+pub fn spawn_entering(
+    mut command: Command,
+    enter: impl Fn() -> bool + Send + Sync + 'static,
+) -> Result<std::io::Result<std::process::Child>, Error> {
+    // Neither fork nor exec fail with it.
+    const OUTSIDE: i32 = libc::ENOTRECOVERABLE;
+    let outside = || IoError::from_raw_os_error(OUTSIDE);
+    sys::before_exec(&mut command, move || if enter() { Ok(()) } else { Err(outside()) });
+    match command.spawn() {
+        Err(error) if error.raw_os_error() == Some(OUTSIDE) => {
+            Err(Error::Supervisor("the command's process did not get into its domain".to_owned()))
+        }
+        started => Ok(started),
+    }
+}
+
 /// The keeper's beginning: lets go of what it shares with the waiter, and takes notice of the command.
 fn greet(mut link: UnixStream) -> std::io::Result<Waiter> {
     let_go()?;

@@ -138,6 +138,7 @@ pub fn before_exec(
     prepare: impl FnMut() -> Result<()> + Send + Sync + 'static,
 ) {
     use std::os::unix::process::CommandExt;
-    // SAFETY: the callers, the reaper and the waiter, pass closures that only make raw system calls.
+    // SAFETY: the callers, all in `launch`, pass closures that only make raw system calls, or say of those they are
+    // given that they must.
     unsafe { command.pre_exec(prepare) };
 }

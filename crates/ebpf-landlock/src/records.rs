@@ -9,7 +9,7 @@ use landlock_compiler::denial::{Denial, RuleSeen, now};
 use landlock_compiler::emit::denial::Record;
 use rustix::time::{ClockId, clock_gettime};
 
-/// Takes the records that are there.
+/// Takes the records that are there. What is in the ring buffer and no record is left out.
 pub fn take(ring: &mut Ring, mut each: impl FnMut(&Record)) {
     let parsed = |bytes: &[u8]| {
         if let Some(record) = Record::parse(bytes) {

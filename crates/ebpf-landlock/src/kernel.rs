@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The kernel target: a domain is loaded, and threads enter it by themselves.
+//!
+//! The rules are in the kernel before anybody is confined, and stay in force whatever happens to us.
+
+use std::process::Command;
+use std::time::Duration;
+
+use landlock_bpf::ring::Ring;
+use landlock_compiler::denial::{Denial, Log, Lost, RuleSeen, now};
+use landlock_compiler::domain::Domain;
+use landlock_kernel::{Denials, Engine, Loaded};
+use landlock_supervisor::{Filters, Outcome, Waiter};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
+
+use crate::records;
+
+/// Why the kernel target does not do what was asked. Nothing ran.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The target does not work for this process, or not for these rules.
+    #[error(transparent)]
+    Target(#[from] landlock_kernel::Error),
+    /// A process could not be started, or be confined.
+    #[error(transparent)]
+    Process(#[from] landlock_supervisor::Error),
+    /// A classic filter cannot be enforced.
+    #[error("{0}")]
+    Filters(String),
+    /// The kernel does not take a classic filter.
+    #[error("cannot install a filter: {0}")]
+    Filter(#[source] std::io::Error),
+}
+
+/// [`std::result::Result`] with this module's error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Whether threads of this process could confine themselves, those that are not confined; and keeps it so.
+///
+/// # Errors
+/// Why not.
+pub fn ask() -> Result<Engine> {
+    Ok(Engine::open()?)
+}
+
+/// A domain in the kernel, for threads to enter.
+#[derive(Debug)]
+pub struct Prepared {
+    engine: Engine,
+    loaded: Loaded,
+    /// What seccomp does of the domain.
+    filters: Filters,
+}
+
+impl Prepared {
+    /// Loads the domain. Its denials are its own, to be read through [`Prepared::log`], or for `landlock log`.
+    ///
+    /// # Errors
+    /// The kernel target does not work for this process, or the rules do not fit. Nobody is confined by it.
+    pub fn new(domain: &Domain, own_log: bool) -> Result<Prepared> {
+        let filters = Filters::of(domain).map_err(Error::Filters)?;
+        let mut engine = Engine::open()?;
+        let loaded = engine.load(domain, if own_log { Denials::Own } else { Denials::Shared })?;
+        Ok(Prepared { engine, loaded, filters })
+    }
+
+    /// Hooks at which a rule could deny and which this kernel lacks, or lets nobody attach to.
+    pub fn lacking(&self) -> &[&'static str] {
+        self.loaded.lacking()
+    }
+
+    /// What lets one thread in.
+    ///
+    /// # Errors
+    /// There is no place for it.
+    pub fn entry(&self) -> Result<Entry> {
+        Ok(Entry { token: self.engine.token(&self.loaded)?, filters: self.filters.clone() })
+    }
+
+    /// The domain's own denials.
+    ///
+    /// # Errors
+    /// [`landlock_kernel::Error::NotOwn`].
+    pub fn log(&self) -> Result<OwnLog> {
+        Ok(OwnLog { ring: self.loaded.denials()?, loaded: self.loaded.clone(), lost: 0 })
+    }
+
+    /// Runs the command in the domain, and waits for it. The calling process must have one thread. A process beside the
+    /// command writes the log, also what those that outlive the command are refused.
+    ///
+    /// # Errors
+    /// Nothing ran.
+    pub fn run(self, log: Log, command: Command) -> Result<Outcome> {
+        let entry = self.entry()?;
+        let own = if log.is_kept() { Some(self.log()?) } else { None };
+        let enter = move || entry.enter().map_err(|error| error.to_string());
+        Ok(landlock_supervisor::run_entering(command, enter, |waiter| keep(self, own, waiter, &log))?)
+    }
+
+    fn is_inhabited(&self) -> bool {
+        let here =
+            |living: landlock_kernel::Living| living.number == self.loaded.number() && living.threads > 0;
+        self.engine.domains().is_ok_and(|domains| domains.into_iter().any(here))
+    }
+}
+
+/// Lets one thread into a domain, once.
+#[derive(Debug)]
+pub struct Entry {
+    token: u64,
+    filters: Filters,
+}
+
+impl Entry {
+    /// Puts the calling thread into the domain. no_new_privs is set only if it takes that.
+    ///
+    /// Async-signal-safe: a child of fork(2) may call it.
+    ///
+    /// # Errors
+    /// The thread is not in the domain, though no_new_privs may be set; or, with [`Error::Filter`], it is confined by the
+    /// rules and not by all classic filters.
+    pub fn enter(&self) -> Result<()> {
+        let unavailable = |_: Errno| {
+            landlock_kernel::Error::Gate("its capabilities cannot be read, or no_new_privs cannot be set")
+        };
+        let effective = capabilities(None).map_err(unavailable)?.effective;
+        if !effective.contains(CapabilitySet::SYS_ADMIN) {
+            set_no_new_privs(true).map_err(unavailable)?;
+        }
+        landlock_kernel::enter(self.token)?;
+        // They may forbid what the gate takes.
+        self.filters.install().map_err(Error::Filter)
+    }
+}
+
+/// The denials of a domain with a log of its own.
+#[derive(Debug)]
+pub struct OwnLog {
+    ring: Ring,
+    loaded: Loaded,
+    /// How many were told as lost.
+    lost: u64,
+}
+
+impl OwnLog {
+    /// Takes those that came since the last call, and how many found no place.
+    pub fn take(&mut self, mut each: impl FnMut(Denial)) -> Option<Lost> {
+        records::take(&mut self.ring, |record| {
+            each(records::denial(record, RuleSeen::recorded(self.loaded.domain(), record)));
+        });
+        let lost = self.lost();
+        let new = lost.checked_sub(self.lost).filter(|new| *new > 0)?;
+        self.lost = lost;
+        Some(Lost { time: now(), lost: new })
+    }
+
+    /// How many found no place so far.
+    pub fn lost(&self) -> u64 {
+        self.loaded.lost_denials().unwrap_or(self.lost)
+    }
+
+    fn write(&mut self, log: &Log) {
+        if let Some(lost) = self.take(|denial| log.write(&denial)) {
+            log.write(&lost);
+        }
+    }
+}
+
+/// The keeper's work.
+fn keep(prepared: Prepared, mut own: Option<OwnLog>, waiter: Waiter, log: &Log) {
+    while !wait(&mut own, Some(&waiter), None, log) {}
+    waiter.dismiss(|| own.iter_mut().for_each(|own| own.write(log)));
+    if own.is_none() {
+        return;
+    }
+    // The kernel forgets a thread a while after its end.
+    let mut pause = Duration::from_millis(2);
+    while prepared.is_inhabited() {
+        wait(&mut own, None, Some(pause), log);
+        pause = LONGEST_PAUSE.min(pause * 2);
+    }
+    own.iter_mut().for_each(|own| own.write(log));
+    drop((own, prepared));
+    // The waiter is gone, and whoever comes next need not find the domain.
+    drop(Engine::open());
+}
+
+/// How long the end of the last thread in the domain may go unnoticed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Waits for denials, and writes them; whether the waiter is to be dismissed.
+fn wait(own: &mut Option<OwnLog>, waiter: Option<&Waiter>, most: Option<Duration>, log: &Log) -> bool {
+    let denials = own.as_ref().map(|own| PollFd::new(&own.ring, PollFlags::IN));
+    let waiting = waiter.map(|waiter| PollFd::new(waiter, PollFlags::IN));
+    let mut ready: Vec<_> = waiting.into_iter().chain(denials).collect();
+    let most = most.and_then(|most| Timespec::try_from(most).ok());
+    let polled = poll(&mut ready, most.as_ref());
+    let is_over = polled.is_ok() && ready.first().is_some_and(|first| !first.revents().is_empty());
+    own.iter_mut().for_each(|own| own.write(log));
+    waiter.is_some() && is_over
+}
