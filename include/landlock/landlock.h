@@ -4,9 +4,11 @@
  * were made for: load a rule and get a descriptor, prepend it to the calling
  * thread. Link with -llandlock-ebpf (pkg-config landlock-ebpf).
  *
- * A thread can prepend only where somebody answers for its rules: in a sandbox
- * that `landlock run` or the Rust library started, with --stackable for rules
- * that deny what the sandbox does not watch anyway. See landlock_prepend.
+ * A thread can prepend only where somebody answers for its rules: the kernel,
+ * if it does and the process is root outside of containers (see landlock
+ * status); or, in a sandbox of the supervisor target that `landlock run` or the
+ * Rust library started, that supervisor, with --stackable for rules that deny
+ * what the sandbox does not watch anyway. See landlock_prepend.
  */
 #ifndef LANDLOCK_LANDLOCK_H
 #define LANDLOCK_LANDLOCK_H
@@ -71,6 +73,10 @@ int landlock_load(const struct landlock_load_attr *attr, unsigned int size);
  *   EOPNOTSUPP  the sandbox does not watch what the rule can deny
  *   EPERM       ability DEBUG without CAP_SYS_ADMIN, or a filter of somebody
  *               else's forbids it
+ *   EBUSY       the thread uses io_uring, so the kernel does not let it in
+ *
+ * Where the kernel answers, a thread can prepend one rule: what is confined may
+ * load no more, and nobody answers for it (EINVAL).
  */
 int landlock_prepend(unsigned int flags, const int *rule);
 

@@ -6,10 +6,10 @@ mod memory;
 use std::ffi::{c_int, c_uint};
 use std::os::fd::{IntoRawFd, OwnedFd};
 
-use ebpf_landlock::loader;
+use ebpf_landlock::kernel::Error;
+use ebpf_landlock::{Choice, Sandbox, loader};
 use landlock_compiler::domain::Domain;
 use landlock_compiler::verify::verify;
-use landlock_supervisor::denial::Log;
 use landlock_v7::{Attr, Memory, errno, rule_in};
 use memory::Own;
 use rustix::io::Errno;
@@ -47,9 +47,11 @@ fn load(address: usize, size: usize) -> Result<OwnedFd, Errno> {
 
 /// In the order v7 checked, but for the privilege: nobody needs one who gains none.
 fn prepend(flags: c_uint, address: usize) -> Result<(), Errno> {
-    if !landlock_supervisor::is_offered() {
-        return Err(Errno::INVAL);
-    }
+    // The kernel target is kept up until the rule is there.
+    let (choice, _kernel_target) = match landlock_supervisor::is_offered() {
+        true => (Choice::Supervisor, None),
+        false => (Choice::Kernel, Some(ebpf_landlock::kernel::ask().map_err(|_| Errno::INVAL)?)),
+    };
     if address == 0 {
         return Err(Errno::FAULT);
     }
@@ -61,14 +63,19 @@ fn prepend(flags: c_uint, address: usize) -> Result<(), Errno> {
     let number = c_int::from_ne_bytes(number);
     let descriptor = memory::duplicate(number)?;
     let rule = verify(rule_in(&descriptor)?, &loader()).map_err(|problems| errno(&problems))?;
-    match landlock_supervisor::enter(&Domain::prepended([rule]), &Log::none()) {
-        Ok(()) => Ok(()),
-        Err(landlock_supervisor::Error::NotNested { errno, .. }) => {
-            Err(match Errno::from_raw_os_error(errno) {
+    Sandbox::new(Domain::prepended([rule])).with_target(choice).enter().map_err(|error| not_entered(&error))
+}
+
+fn not_entered(error: &ebpf_landlock::Error) -> Errno {
+    match error {
+        ebpf_landlock::Error::Sandbox(landlock_supervisor::Error::NotNested { errno, .. }) => {
+            match Errno::from_raw_os_error(*errno) {
                 Errno::NOSPC => Errno::NOMEM,
                 errno => errno,
-            })
+            }
         }
-        Err(_) => Err(Errno::NOMEM),
+        ebpf_landlock::Error::Kernel(Error::Target(landlock_kernel::Error::Emit(_))) => Errno::TOOBIG,
+        ebpf_landlock::Error::Kernel(Error::Target(landlock_kernel::Error::Gate(_))) => Errno::BUSY,
+        _ => Errno::NOMEM,
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// api load|outside|prepend|pass: uses the library as a program written from v7's documentation would. Exits 0, or tells
+// api load|outside|prepend|kernel|pass: uses the library as a program written from v7's documentation would. Exits 0, or tells
 // the line that is not as it should be.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -142,7 +142,7 @@ static void *in_thread(void *rule) {
     return NULL;
 }
 
-static void prepends(void) {
+static void prepends_once(void) {
     int rule = load(valid(LANDLOCK_ACTION_FS_NEW)), closed = 99, other = open("/dev/null", O_RDWR);
     FAILS(landlock_prepend(0, NULL), EFAULT);
     FAILS(landlock_prepend(1, NULL), EFAULT);
@@ -177,11 +177,24 @@ static void prepends(void) {
     }
     wait(&status);
     IS(status != 0 && access("by-another-program", F_OK) != 0);
+}
+
+static void prepends(void) {
+    prepends_once();
     // Each is one more layer, and the kernel has only so many.
     int more = load(valid(LANDLOCK_ACTION_FS_NEW)), count = 0;
     while (landlock_prepend(0, &more) == 0)
         count++;
     IS(errno == E2BIG && count > 8);
+}
+
+static void prepends_in_kernel(void) {
+    prepends_once();
+    // What is confined may load nothing more into the kernel, so nobody answers for it.
+    int more = load(valid(LANDLOCK_ACTION_FS_READ));
+    FAILS(landlock_prepend(0, NULL), EINVAL);
+    FAILS(landlock_prepend(0, &more), EINVAL);
+    IS(open("/dev/null", O_RDONLY) >= 0);
 }
 
 static void passes(void) {
@@ -215,6 +228,8 @@ int main(int argc, char **argv) {
         outside();
     else if (!strcmp(part, "prepend"))
         prepends();
+    else if (!strcmp(part, "kernel"))
+        prepends_in_kernel();
     else if (!strcmp(part, "pass"))
         passes();
     else

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ebpf_landlock::{Domain, Sandbox};
+use ebpf_landlock::{Choice, Domain, Sandbox};
 
 fn main() {
     build();
@@ -46,7 +46,7 @@ const TWINS: &[(&str, &[&str])] = &[
 ];
 
 fn confined(program: &Path, part: &str) -> std::process::ExitStatus {
-    let sandbox = Sandbox::new(Domain::default()).stackable(true);
+    let sandbox = Sandbox::new(Domain::default()).with_target(Choice::Supervisor).stackable(true);
     sandbox.spawn(command(program, part)).expect("a sandbox").wait().expect("an end")
 }
 

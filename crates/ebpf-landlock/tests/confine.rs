@@ -200,7 +200,8 @@ allow:
     exit
 ";
     let rules = from_assembly(rule).expect("a rule").into_iter().map(Layer::Rule);
-    Sandbox::new(Domain::layered(std::iter::once(Layer::Filter(Filter::always(1))).chain(rules))).with_target(Choice::Supervisor)
+    Sandbox::new(Domain::layered(std::iter::once(Layer::Filter(Filter::always(1))).chain(rules)))
+        .with_target(Choice::Supervisor)
 }
 
 /// A shell that says of each file it is asked about whether it can be opened.

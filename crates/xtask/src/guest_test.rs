@@ -38,8 +38,8 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         guests.iter().for_each(|guest| println!("{}", guest.name()));
         return Ok(ExitCode::SUCCESS);
     }
-    let (rules, programs) = (shipped_rules()?, attackers()?);
-    let copies = [copy(&rules, "/rules"), copy(&programs, "/programs")];
+    let (rules, programs, c_api) = (shipped_rules()?, attackers()?, c_program()?);
+    let copies = [copy(&rules, "/rules"), copy(&programs, "/programs"), copy(&c_api, "/c_api")];
     let mut failed = Vec::new();
     for guest in &guests {
         println!("guest-test: {}", guest.name());
@@ -143,6 +143,26 @@ pub fn shipped_rules() -> Result<TempDir> {
             std::fs::copy(&source, target)?;
         }
     }
+    Ok(folder)
+}
+
+/// The C library's test program, statically linked: guests have no compiler and no libraries.
+fn c_program() -> Result<TempDir> {
+    let folder = tempfile::tempdir()?;
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let built = Command::new(cargo)
+        .args(["build", "--quiet", "--package", "landlock-capi"])
+        .current_dir(root)
+        .status()?;
+    ensure!(built.success(), "cannot build the C library: {built}");
+    let compiled = Command::new("cc")
+        .args(["-O1", "-pthread", "-static", "-Iinclude", "crates/capi/tests/api.c"])
+        .args(["target/debug/liblandlock_ebpf.a", "-ldl", "-lm", "-o"])
+        .arg(folder.path().join("c_api"))
+        .current_dir(root)
+        .status()?;
+    ensure!(compiled.success(), "cannot compile the C library's test program: {compiled}");
     Ok(folder)
 }
 

@@ -94,6 +94,9 @@ const ATTACKED: &[&str] = &[
 ];
 const USER: &[&str] = &["--cargo-test=landlock-bpf", "--cargo-test=landlock-kernel", "--user"];
 
+const LIBRARY: &[&str] = &["--cargo-test=ebpf-landlock", "--smp=2"];
+const LIBRARY_AS_USER: &[&str] = &["--cargo-test=ebpf-landlock", "--user"];
+
 pub const GROUPS: &[Group] = &[
     Group {
         name: "bindings",
@@ -194,5 +197,34 @@ pub const GROUPS: &[Group] = &[
         command: "bypasses --include-ignored --skip=supervisor::",
         boots: BPF,
         minutes: 60,
+    },
+    Group {
+        name: "library",
+        guest: LIBRARY,
+        command: "library --ignored --skip=unprivileged",
+        boots: &BOOTS,
+        minutes: 5,
+    },
+    Group {
+        name: "library_unprivileged",
+        guest: LIBRARY_AS_USER,
+        command: "library --ignored unprivileged",
+        boots: ANY,
+        minutes: 5,
+    },
+    // The program is in every guest.
+    Group {
+        name: "c_library",
+        guest: LIBRARY,
+        command: "cd /tmp && /c_api/c_api load && /c_api/c_api kernel && rm -f by-* && /c_api/c_api pass",
+        boots: &BOOTS,
+        minutes: 5,
+    },
+    Group {
+        name: "c_library_unprivileged",
+        guest: LIBRARY_AS_USER,
+        command: "cd /tmp && /c_api/c_api load && /c_api/c_api outside",
+        boots: ANY,
+        minutes: 5,
     },
 ];
