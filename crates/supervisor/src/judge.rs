@@ -113,7 +113,7 @@ impl Judge {
             syscall_nr: request.notification.nr.cast_unsigned(),
             current: if self.reads_current() { request.current() } else { Current::default() },
         };
-        let related = Related { request, subject };
+        let related = Related::new(request, subject);
         match self.domain.decide_among(&input, &related, &mut |text| self.trace(request, text)) {
             Verdict::Deny { rule, insn } => return Err(No { rule, insn, errno: EPERM, cookie: None }),
             Verdict::Allow => {}
@@ -143,7 +143,7 @@ impl Judge {
     /// Asks the rules tied to the hook about a mapping of memory, for which the kernel may have made a file.
     pub fn ask_memory(&self, request: &Request<'_>, has_file: bool) -> Result<(), Errno> {
         let ask = actions("mmap_file", Actions::empty());
-        let related = Related { request, subject: Subject::Unnamed(0) };
+        let related = Related::new(request, Subject::Unnamed(0));
         let calls = mappings(request, ask, !has_file);
         match calls.into_iter().try_for_each(|call| self.at_hook(request, call, &related)) {
             Ok(()) => Ok(()),

@@ -7,6 +7,7 @@
 mod cgroup;
 mod place;
 
+use std::cell::OnceCell;
 use std::os::fd::BorrowedFd;
 
 use landlock_compiler::abi::handles::Properties;
@@ -46,6 +47,8 @@ pub struct Related<'a> {
     pub request: &'a Request<'a>,
     /// About what.
     pub subject: Subject<'a>,
+    /// The directories above it, once somebody wants to know; `None` if that cannot be told.
+    above: OnceCell<Option<Vec<Object>>>,
 }
 
 impl Relation for Related<'_> {
@@ -75,8 +78,9 @@ impl Relation for Related<'_> {
         let theirs = pinned(handle)?;
         match (self.subject, direction) {
             (Subject::Unnamed(_), _) | (Subject::New(..), Direction::Reverse) => Some(false),
-            (Subject::Object(object), Direction::Beneath) => self.place(object).reaches(&theirs),
-            (Subject::New(parent, _), Direction::Beneath) => self.place(parent).reaches(&theirs),
+            (Subject::Object(object) | Subject::New(object, _), Direction::Beneath) => {
+                self.subject_reaches(object, &theirs)
+            }
             (Subject::Object(object), Direction::Reverse) => self.place(&theirs).reaches(object),
         }
     }
@@ -87,7 +91,23 @@ impl Relation for Related<'_> {
     }
 }
 
+impl<'a> Related<'a> {
+    /// How the subject of a question relates to handles.
+    pub fn new(request: &'a Request<'a>, subject: Subject<'a>) -> Related<'a> {
+        Related { request, subject, above: OnceCell::new() }
+    }
+}
+
 impl Related<'_> {
+    /// [`Place::reaches`], for any number of handles on one climb.
+    fn subject_reaches(&self, object: &Object, theirs: &Object) -> Option<bool> {
+        let place = self.place(object);
+        if place.same(object, theirs)? {
+            return Some(true);
+        }
+        place.meets(self.above.get_or_init(|| place.above()).as_ref()?, theirs)
+    }
+
     fn place<'b>(&'b self, object: &'b Object) -> Place<'b> {
         Place { request: self.request, object }
     }

@@ -53,12 +53,22 @@ impl Place<'_> {
         if self.same(self.object, above)? {
             return Some(true);
         }
-        if !above.is_directory() {
-            return Some(false);
+        self.meets(&self.above()?, above)
+    }
+
+    /// Whether `above` is one of the directories.
+    pub fn meets(&self, directories: &[Object], above: &Object) -> Option<bool> {
+        match directories.iter().find(|here| here.is(above)) {
+            Some(here) => self.same(here, above),
+            None => Some(false),
         }
+    }
+
+    /// The directories above the object, the nearest first; none above what has no place.
+    pub fn above(&self) -> Option<Vec<Object>> {
         let before = text(self.object)?;
-        let reached = self.climb(above, &before)?;
-        (text(self.object)? == before).then_some(reached)
+        let directories = self.climb(&before)?;
+        (text(self.object)? == before).then_some(directories)
     }
 
     /// Its name, if it has one that can be told.
@@ -74,34 +84,33 @@ impl Place<'_> {
         Some(text(self.object)?[0] != b'/')
     }
 
-    fn climb(&self, above: &Object, path: &[u8]) -> Option<bool> {
+    fn climb(&self, path: &[u8]) -> Option<Vec<Object>> {
         let mut here = if self.object.is_directory() {
             if self.is_deleted_directory(path)? {
-                return Some(false);
+                return Some(Vec::new());
             }
             self.object.try_clone().ok()?
         } else {
             match self.find(path)? {
                 Found::In(named) => named.parent,
-                Found::Deleted | Found::Nowhere => return Some(false),
+                Found::Deleted | Found::Nowhere => return Some(Vec::new()),
             }
         };
-        for _ in 0..DEEPEST {
-            if self.same(&here, above)? {
-                return Some(true);
-            }
+        let mut directories = Vec::new();
+        while directories.len() < DEEPEST {
             // ENOENT: moved out of what is mounted where we came through.
             let next = up(&here).ok()?;
             if next.is(&here) && same_mount(&next, &here).ok()? {
-                return Some(false);
+                directories.push(here);
+                return Some(directories);
             }
-            here = next;
+            directories.push(std::mem::replace(&mut here, next));
         }
         None
     }
 
     /// The same inode: numbers of devices are not always those of file systems (btrfs, overlayfs).
-    fn same(&self, here: &Object, other: &Object) -> Option<bool> {
+    pub fn same(&self, here: &Object, other: &Object) -> Option<bool> {
         if here.is(other) { same_file_system(self.request, here, other) } else { Some(false) }
     }
 
