@@ -2,12 +2,12 @@
 //! Programs: loading, with the verifier's log when it says no, and what the kernel says of loaded ones.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use landlock_compiler::insn::Insn;
 use rustix::io::Errno;
 
-use crate::btf::TypeId;
+use crate::btf::{Builder, LoadedBtf, TypeId};
 use crate::error::{Command, Error, Result};
 use crate::object::{self, Kind};
 use crate::pin::Folder;
@@ -115,18 +115,36 @@ pub struct ProgramInfo {
 impl Program {
     /// Loads a program. Refused: [`Error::Rejected`] with all the verifier said.
     pub fn load(spec: &ProgramSpec<'_>) -> Result<Program> {
+        Program::load_typed(spec, 0, &[])
+    }
+
+    /// The same of a program with functions that helpers call, which the kernel wants to know the types of: `starts` has
+    /// the first instruction of each function, the one it begins with included.
+    pub fn load_with_functions(spec: &ProgramSpec<'_>, starts: &[usize]) -> Result<Program> {
+        let mut types = Builder::default();
+        let number = types.unsigned("int", 4);
+        let function = types.function("f", number);
+        let types = LoadedBtf::load(&types.finish())?;
+        let start = |start: &usize| [u32::try_from(*start).unwrap_or(u32::MAX), function.0];
+        let functions: Vec<[u32; 2]> = starts.iter().map(start).collect();
+        Program::load_typed(spec, types.as_fd().as_raw_fd().unsigned_abs(), &functions)
+    }
+
+    fn load_typed(spec: &ProgramSpec<'_>, prog_btf_fd: u32, functions: &[[u32; 2]]) -> Result<Program> {
         let attributes = sys::ProgLoad {
             prog_type: spec.kind.program_type(),
             prog_name: object::name_bytes(spec.name)?,
             expected_attach_type: spec.kind.attach_type(),
             attach_btf_id: spec.attach_to.0,
+            prog_btf_fd,
             ..sys::ProgLoad::default()
         };
         let insns: Vec<_> = spec.insns.iter().map(|insn| insn.encode()).collect();
+        let code = (insns.as_slice(), functions);
         // The log costs the verifier time, so it is asked for only once it is known to be needed.
-        match load(attributes, &insns, spec, &mut []) {
+        match load(attributes, code, spec, &mut []) {
             Ok(fd) => Ok(Program { fd }),
-            Err(errno) => Err(explain(attributes, &insns, spec, errno)),
+            Err(errno) => Err(explain(attributes, code, spec, errno)),
         }
     }
 
@@ -165,28 +183,31 @@ impl AsFd for Program {
     }
 }
 
+/// Instructions, and for each function where it starts and its type.
+type Code<'a> = (&'a [[u8; 8]], &'a [[u32; 2]]);
+
 /// The verifier stops when a signal comes, and says that one should try again.
 fn load(
     attributes: sys::ProgLoad,
-    insns: &[[u8; 8]],
+    code: Code<'_>,
     spec: &ProgramSpec<'_>,
     log: &mut [u8],
 ) -> std::result::Result<OwnedFd, Errno> {
     for _ in 1..ATTEMPTS {
-        match sys::prog_load(attributes, insns, spec.license, log) {
+        match sys::prog_load(attributes, code, spec.license, log) {
             Err(Errno::AGAIN) => {}
             answer => return answer,
         }
     }
-    sys::prog_load(attributes, insns, spec.license, log)
+    sys::prog_load(attributes, code, spec.license, log)
 }
 
 /// Loads again, for the log. Should it succeed now, the first answer stands: nothing is loaded.
-fn explain(attributes: sys::ProgLoad, insns: &[[u8; 8]], spec: &ProgramSpec<'_>, errno: Errno) -> Error {
+fn explain(attributes: sys::ProgLoad, code: Code<'_>, spec: &ProgramSpec<'_>, errno: Errno) -> Error {
     let mut size = LOG_SIZE;
     let log = loop {
         let mut log = vec![0; size];
-        match load(attributes, insns, spec, &mut log) {
+        match load(attributes, code, spec, &mut log) {
             Err(Errno::NOSPC) if size < LOG_SIZE_MAX => size = (size * 8).min(LOG_SIZE_MAX),
             _ => break log,
         }
@@ -198,7 +219,6 @@ fn explain(attributes: sys::ProgLoad, insns: &[[u8; 8]], spec: &ProgramSpec<'_>,
 
 /// The two instructions that load a reference to a map into a register.
 pub fn map_reference(register: u8, map: BorrowedFd<'_>) -> [Insn; 2] {
-    use std::os::fd::AsRawFd;
     const LOAD_64_IMMEDIATE: u8 = 0x18;
     const BPF_PSEUDO_MAP_FD: u8 = 1;
     let imm = map.as_raw_fd();

@@ -215,7 +215,13 @@ pub fn map_freeze(map: BorrowedFd<'_>) -> Answer<()> {
 }
 
 /// BPF_PROG_LOAD. `attributes` has everything but what is passed apart.
-pub fn prog_load(attributes: ProgLoad, insns: &[[u8; 8]], license: &CStr, log: &mut [u8]) -> Answer<OwnedFd> {
+/// `functions` has, for each, where it starts and its type in the BTF of `attributes`.
+pub fn prog_load(
+    attributes: ProgLoad,
+    (insns, functions): (&[[u8; 8]], &[[u32; 2]]),
+    license: &CStr,
+    log: &mut [u8],
+) -> Answer<OwnedFd> {
     let mut load = ProgLoad {
         insns: address(insns),
         insn_cnt: length(insns),
@@ -223,13 +229,14 @@ pub fn prog_load(attributes: ProgLoad, insns: &[[u8; 8]], license: &CStr, log: &
         log_buf: if log.is_empty() { 0 } else { address_mut(log) },
         log_size: length(log),
         log_level: u32::from(!log.is_empty()),
-        func_info: 0,
-        func_info_cnt: 0,
+        func_info: if functions.is_empty() { 0 } else { address(functions) },
+        func_info_cnt: length(functions),
+        func_info_rec_size: if functions.is_empty() { 0 } else { 8 },
         line_info: 0,
         line_info_cnt: 0,
         ..attributes
     };
-    // SAFETY: instructions and log are as long as is said beside them, the license ends in zero, and there
+    // SAFETY: instructions, functions and log are as long as is said beside them, the license ends in zero, and there
     // are no other addresses; the answer is a descriptor.
     unsafe { bpf_fd(Command::ProgLoad, &mut load) }
 }

@@ -13,9 +13,11 @@
 
 mod actions;
 mod code;
+mod compare;
 pub mod denial;
 mod early;
 mod filter;
+pub mod handles;
 mod layout;
 mod object;
 mod residual;
@@ -27,18 +29,20 @@ use crate::domain::{Composed, Domain};
 use crate::hooks::{self, Arg2, Asked, Hook, Instance};
 use crate::insn::Insn;
 use crate::op::{AluOp, CompareOp, Reg, Size, Width};
-use crate::specialise::{Bits, Known};
+use crate::specialise::{Bits, Known, Residual};
 use code::{Code, Functions, Label};
+use compare::Comparisons;
 use object::Arguments;
 use residual::{Reads, Results};
 use runs::{Runs, Ways};
 
+pub use compare::{Compared, compared};
 pub use layout::{Attachment, Layout, Member};
 
 /// Bytes of the program's own frame, a multiple of what kernels round frames to; where rules tied to the hook are run,
 /// a further one.
 const FRAME: i16 = 64;
-const FRAME_OF_RUNS: i16 = 160;
+const WIDE_FRAME: i16 = 160;
 /// Where the context is, from the frame pointer; that of rules tied to the hook, what filters look at, and the errno of a
 /// denial.
 const CONTEXT: i16 = -context::SIZE;
@@ -52,7 +56,9 @@ const INSTANCE: Reg = Reg::R8;
 /// rule may have alone.
 pub const RULE_STACK: usize = STACK_SIZE - FRAME.unsigned_abs() as usize;
 /// The same at a hook that rules are tied to.
-pub const HOOK_RULE_STACK: usize = STACK_SIZE - FRAME_OF_RUNS.unsigned_abs() as usize;
+pub const HOOK_RULE_STACK: usize = STACK_SIZE - WIDE_FRAME.unsigned_abs() as usize;
+/// The same where a rule compares with handles.
+pub const COMPARING_RULE_STACK: usize = HOOK_RULE_STACK - compare::STACK - 16;
 const EPERM: i32 = 1;
 
 /// What a program does about denials.
@@ -74,6 +80,10 @@ pub enum MapSlot {
     Denials,
     /// An array of one u64: the records that found it full.
     Lost,
+    /// The domain's map of handles with this number ([`Domain::maps`]): see [`handles`].
+    Handles(usize),
+    /// What was lost of what handles stand for: see [`handles`].
+    LostHandles,
 }
 
 /// An emitted program.
@@ -81,9 +91,15 @@ pub enum MapSlot {
 pub struct Program {
     insns: Vec<Insn>,
     maps: Vec<(usize, MapSlot)>,
+    functions: Vec<usize>,
 }
 
 impl Program {
+    /// Where its functions start, the first one included.
+    pub fn functions(&self) -> &[usize] {
+        &self.functions
+    }
+
     /// The instructions, with maps referred to by the descriptors `fd` gives.
     pub fn insns(&self, fd: impl Fn(MapSlot) -> i32) -> Vec<Insn> {
         let mut insns = self.insns.clone();
@@ -133,11 +149,22 @@ pub enum EmitError {
         /// Bytes there are.
         left: usize,
     },
-    /// A rule refers to maps of handles.
-    #[error("rule {rule} compares with handles, which the kernel cannot be made to do in this version")]
-    Handles {
-        /// The rule's name.
-        rule: String,
+    /// A hook does not say by which name an object is reached.
+    #[error(
+        "at hook {hook} the kernel does not say through which mount an object is reached, so rules of events of the \
+         file system cannot compare it with handles; tie them to FILE_OPEN, FILE_PERMISSION or MMAP_FILE"
+    )]
+    NoName {
+        /// The hook.
+        hook: &'static str,
+    },
+    /// A map of handles is too large.
+    #[error("map {map} has room for more than {limit} handles, the limit in the kernel")]
+    TooManyHandles {
+        /// Its name.
+        map: String,
+        /// The limit.
+        limit: u32,
     },
     /// More functions than a program may have.
     #[error(
@@ -178,16 +205,24 @@ pub fn emit(
     layout: &Layout,
     report: Report,
 ) -> Result<Option<Program>, EmitError> {
-    let ask = |instance| (instance, domain.specialise_to_tell(&known(instance)));
+    let fixed = compare::comparing(domain).filter(|_| MOUNTING.contains(&hook.name));
+    let ask = |instance| match fixed {
+        Some(rule) => (instance, Composed::Deny { rule }),
+        None => (instance, domain.specialise_to_tell(&known(instance))),
+    };
     let questions: Vec<(&Instance, Composed)> = hook.instances.iter().map(ask).collect();
     let runs = Runs::of(domain, hook.name);
     if runs.is_none() && questions.iter().all(|(_, composed)| matches!(composed, Composed::Allow)) {
         return Ok(None);
     }
-    let arguments = Arguments { hook: hook.name, names: layout.arguments(hook.name)?, layout };
+    let maps = domain.maps();
+    let arguments = Arguments { hook: hook.name, names: layout.arguments(hook.name)?, layout, maps: &maps };
     let mut code = Code::default();
     let (allowed, denied) = (code.label(), code.label());
-    let mut body = Body { code, functions: Functions::default(), domain, runs, allowed, denied };
+    let comparisons = Comparisons::new(layout, &maps);
+    let is_wide = runs.is_some() || questions.iter().any(|(_, composed)| reads(composed).handles);
+    let functions = Functions::default();
+    let mut body = Body { code, functions, comparisons, domain, runs, is_wide, allowed, denied };
     body.begin(arguments, &questions)?;
     if layout.attachment == Attachment::ModifyReturn {
         body.stand_in(hook, arguments, &questions)?;
@@ -195,8 +230,11 @@ pub fn emit(
     body.ask_all(arguments, &questions)?;
     let asks = questions.iter().any(|(_, composed)| !matches!(composed, Composed::Allow));
     let linked = body.end(arguments, hook, report, asks)?;
-    Ok(Some(Program { insns: linked.insns, maps: linked.maps }))
+    Ok(Some(Program { insns: linked.insns, maps: linked.maps, functions: linked.starts }))
 }
+
+/// Hooks at which mounts are moved: what is beneath what would change under rules that compare with files.
+const MOUNTING: [&str; 3] = ["sb_mount", "move_mount", "sb_pivotroot"];
 
 type Questions<'a> = [(&'a Instance, Composed)];
 
@@ -204,8 +242,11 @@ type Questions<'a> = [(&'a Instance, Composed)];
 struct Body<'a> {
     code: Code,
     functions: Functions,
+    comparisons: Comparisons<'a>,
     domain: &'a Domain,
     runs: Option<Runs<'a>>,
+    /// Whether its frame is the wide one.
+    is_wide: bool,
     allowed: Label,
     denied: Label,
 }
@@ -257,12 +298,24 @@ impl Body<'_> {
         number: usize,
         (instance, composed): (&Instance, &Composed),
     ) -> Result<(), EmitError> {
-        let Composed::Residuals(residuals) = composed else { return Ok(()) };
+        if matches!(composed, Composed::Allow) {
+            return Ok(());
+        }
         let next = self.code.label();
-        self.context(arguments, instance, reads(composed).mode, next)?;
+        self.context(arguments, instance, reads(composed), next)?;
         self.code.set(INSTANCE, small(number));
-        for (rule, residual) in residuals.iter() {
-            self.rule(*rule, residual)?;
+        match composed {
+            Composed::Allow => {}
+            Composed::Deny { rule } => {
+                self.code.set(RULE, small(*rule));
+                self.code.set(Reg::R0, 0);
+                self.code.jump(self.denied);
+            }
+            Composed::Residuals(residuals) => {
+                for (rule, residual) in residuals.iter() {
+                    self.rule(*rule, residual)?;
+                }
+            }
         }
         self.code.place(next);
         Ok(())
@@ -273,7 +326,7 @@ impl Body<'_> {
         &mut self,
         arguments: Arguments<'_>,
         instance: &Instance,
-        mode: bool,
+        reads: Reads,
         next: Label,
     ) -> Result<(), EmitError> {
         let code = &mut self.code;
@@ -286,17 +339,23 @@ impl Body<'_> {
         actions::arg2(code, arguments, instance.arg2, next)?;
         arguments.follow(code, instance.object, next)?;
         object::unless_null(code, next);
-        match mode {
+        match reads.mode {
             true => arguments.mode(code, instance.handle)?,
             false => code.store(Size::Double, Reg::R10, CONTEXT + context::ARG1, 0),
         }
         code.store(Size::Double, Reg::R10, CONTEXT + context::EVENT, small(instance.event as usize));
-        Ok(())
+        match reads.handles {
+            true => arguments.relations(code, instance.object, instance.handle),
+            false => Ok(()),
+        }
     }
 
-    fn rule(&mut self, position: usize, residual: &crate::specialise::Residual) -> Result<(), EmitError> {
-        self.check(position, if self.runs.is_some() { HOOK_RULE_STACK } else { RULE_STACK })?;
-        let function = self.functions.get(residual::function(residual, Results::Denials)?);
+    fn rule(&mut self, position: usize, residual: &Residual) -> Result<(), EmitError> {
+        self.check(position, residual)?;
+        let stack = self.domain.rules()[position].stack_used();
+        let function =
+            residual::function(residual, Results::Denials, stack, &self.comparisons, &mut self.functions)?;
+        let function = self.functions.get(function);
         self.code.set(RULE, small(position));
         self.code.set(Reg::R1, Reg::R10);
         self.code.alu(AluOp::Add, Reg::R1, i32::from(CONTEXT));
@@ -306,11 +365,13 @@ impl Body<'_> {
     }
 
     /// Whether the rule at this position can be run here.
-    fn check(&self, position: usize, left: usize) -> Result<(), EmitError> {
+    fn check(&self, position: usize, residual: &Residual) -> Result<(), EmitError> {
         let rule = &self.domain.rules()[position];
-        if !rule.maps().is_empty() {
-            return Err(EmitError::Handles { rule: rule.name().to_owned() });
-        }
+        let left = match (residual.compares(), self.is_wide) {
+            (true, _) => COMPARING_RULE_STACK,
+            (false, true) => HOOK_RULE_STACK,
+            (false, false) => RULE_STACK,
+        };
         match rule.stack_used() {
             used if used > left => Err(EmitError::Stack { rule: rule.name().to_owned(), used, left }),
             _ => Ok(()),
@@ -346,10 +407,10 @@ impl Body<'_> {
 
     /// The runs, and the notes of what they denied, with its errno.
     fn run(&mut self, runs: &Runs<'_>, arguments: Arguments<'_>, asks: bool) -> Result<(), EmitError> {
-        runs.rules().try_for_each(|position| self.check(position, HOOK_RULE_STACK))?;
+        runs.rules().try_for_each(|(position, residual)| self.check(*position, residual))?;
         let code = &mut self.code;
         let [denied, outside, noted, record] = [(); 4].map(|()| code.label());
-        runs.ask(code, &mut self.functions, arguments, Ways { denied, outside })?;
+        runs.ask(code, &mut self.functions, (self.domain, arguments), Ways { denied, outside })?;
         code.place(self.allowed);
         code.set(Reg::R0, 0);
         code.exit();

@@ -24,6 +24,7 @@ use crate::rule::Rule;
 pub use bits::Bits;
 pub use explore::Case;
 pub use inputs::{Field, InputSet, ValueSet};
+pub(crate) use residual::COMPARISONS;
 pub use residual::Residual;
 
 /// What is known of the object behind the handle.

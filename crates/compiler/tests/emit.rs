@@ -157,6 +157,8 @@ fn programs_of(domain: &Domain, hook: &'static Hook, attachment: Attachment) -> 
             Ok(Some(program)) => disassembled(&program.insns(|slot| match slot {
                 MapSlot::Denials => 100,
                 MapSlot::Lost => 101,
+                MapSlot::LostHandles => 102,
+                MapSlot::Handles(number) => 200 + i32::try_from(number).unwrap(),
             })),
             Ok(None) => "no program\n".to_owned(),
             Err(error) => format!("{error}\n"),
@@ -212,4 +214,53 @@ fn hooks_that_rules_are_tied_to_have_their_programs() {
             }
         }
     }
+}
+
+/// All three comparisons, with two maps of two handles.
+const COMPARING: &str = r#"
+.rule beneath_allowed
+.abi 2
+.event FILE_OPEN
+.license "GPL"
+.map allowed fs 2
+    r4 = *(u64 *)(r1 + 8)
+    r1 = 0
+    r2 = map allowed
+    r3 = 1
+    call cmp_fs_beneath
+    exit
+
+.rule known
+.abi 2
+.event FILE_OPEN
+.license "GPL"
+.map allowed fs 2
+.map sandboxed cgroup 2
+    r6 = r1
+    r1 = 0
+    r2 = map sandboxed
+    r3 = 1
+    call cmp_cgroup_beneath
+    if r0 != 0 goto allow
+    r4 = *(u64 *)(r6 + 8)
+    r1 = 6
+    r2 = map allowed
+    r3 = 1
+    call cmp_fs_prop
+    exit
+allow:
+    r0 = 0
+    exit
+"#;
+
+#[test]
+fn comparisons_have_their_programs() {
+    let objects = asm::parse(COMPARING, "rules.s").unwrap_or_else(|errors| panic!("{errors}"));
+    let verified = |object| verify_newest(object, &Loader::default()).unwrap_or_else(|e| panic!("{e}"));
+    let rules = objects.into_iter().map(|object| Layer::Rule(verified(object)));
+    let domain = Domain::layered([Layer::Filter(Filter::always(5))].into_iter().chain(rules));
+    let programs = |hook| programs_of(&domain, hooks::by_name(hook).unwrap(), Attachment::Lsm);
+    snapshot("bpf_lsm_file_open-handles", &programs("file_open"));
+    // Nobody in the domain mounts: that would change what is beneath what.
+    assert!(programs("sb_mount").contains("exit") && programs("sb_umount") == "6.1, 6.12, 7.3\nno program\n");
 }

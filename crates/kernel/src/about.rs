@@ -11,6 +11,7 @@ use landlock_compiler::classic::{ClassicInsn, Filter};
 use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::hooks;
 use landlock_compiler::insn::Insn;
+use landlock_compiler::map::{self as handles, Definition};
 use landlock_compiler::object::RuleObject;
 use landlock_compiler::rule::Rule;
 use landlock_compiler::verify::{Loader, Problems, verify_newest};
@@ -76,6 +77,8 @@ pub(crate) struct Content {
     pub(crate) rules: Vec<RuleContent>,
     /// Oldest first.
     filters: Vec<FilterContent>,
+    /// The maps of handles, as [`Domain::maps`] numbers them.
+    maps: Vec<Definition>,
     /// The engine's own, for [`crate::canary`].
     pub(crate) canary: bool,
 }
@@ -96,25 +99,29 @@ pub(crate) struct RuleContent {
     event: u32,
     abilities: u64,
     insns: Vec<u64>,
+    /// Numbers of maps.
+    maps: Vec<usize>,
 }
 
 impl RuleContent {
-    fn of(rule: &Rule) -> RuleContent {
+    fn of(rule: &Rule, maps: &[&handles::Map]) -> RuleContent {
         RuleContent {
             name: rule.name().to_owned(),
             abi: rule.abi(),
             event: rule.event() as u32,
             abilities: rule.abilities().bits(),
             insns: rule.insns().iter().map(|insn| u64::from_le_bytes(insn.encode())).collect(),
+            maps: rule.maps().iter().filter_map(|map| maps.iter().position(|one| one.is(map))).collect(),
         }
     }
 
     /// The rule again, verified again. Who loaded it had what it takes, the licence included.
-    fn rule(&self, shown: &Shown) -> std::result::Result<Rule, Problems> {
+    fn rule(&self, shown: &Shown, maps: &[handles::Map]) -> std::result::Result<Rule, Problems> {
         let subtype = Subtype { abi: self.abi, event: self.event, ability: self.abilities, option: 0 };
         let insns: Vec<_> = self.insns.iter().map(|insn| Insn::decode(insn.to_le_bytes())).collect();
         let lines = (0..insns.len()).map(|at| shown.line(at)).collect();
-        let object = RuleObject { lines, ..RuleObject::from_insns(&self.name, insns, subtype, "GPL") };
+        let maps = self.maps.iter().filter_map(|number| maps.get(*number).cloned()).collect();
+        let object = RuleObject { lines, maps, ..RuleObject::from_insns(&self.name, insns, subtype, "GPL") };
         verify_newest(object, &Loader { cap_sys_admin: true })
     }
 }
@@ -140,7 +147,20 @@ impl Content {
                 }
             }
         }
-        Content { ancestors, rules: domain.rules().iter().map(RuleContent::of).collect(), filters, canary }
+        let maps = domain.maps();
+        let rules = domain.rules().iter().map(|rule| RuleContent::of(rule, &maps)).collect();
+        let maps = maps.into_iter().map(|map| map.definition().clone()).collect();
+        Content { ancestors, rules, filters, maps, canary }
+    }
+
+    /// Whether a domain with equal content is the same: handles in maps are not in it.
+    pub(crate) fn is_all(&self) -> bool {
+        self.maps.is_empty()
+    }
+
+    /// How many maps of handles there are.
+    pub(crate) fn maps(&self) -> usize {
+        self.maps.len()
     }
 
     /// Of equal content equal, so that few have to be compared; otherwise without meaning.
@@ -203,13 +223,14 @@ impl About {
 
     /// The domain again; none if it is of no version that is known.
     pub(crate) fn domain(&self) -> std::result::Result<Domain, String> {
-        let Content { rules, filters, .. } = &self.content;
+        let Content { rules, filters, maps, .. } = &self.content;
+        let maps: Vec<_> = maps.iter().cloned().map(handles::Map::new).collect();
         let (mut layers, mut filters) = (Vec::new(), filters.iter().peekable());
         for (older, (rule, shown)) in rules.iter().zip(&self.shown).rev().enumerate() {
             while let Some(filter) = filters.next_if(|filter| filter.older <= older) {
                 layers.push(Layer::Filter(filter.filter()?));
             }
-            layers.push(Layer::Rule(rule.rule(shown).map_err(|problems| problems.to_string())?));
+            layers.push(Layer::Rule(rule.rule(shown, &maps).map_err(|problems| problems.to_string())?));
         }
         for filter in filters {
             layers.push(Layer::Filter(filter.filter()?));

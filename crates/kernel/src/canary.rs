@@ -25,7 +25,7 @@ pub(crate) fn sing(engine: &mut Engine) -> Result<()> {
     let hook = hooks::by_name("file_lock").expect("a hook of the table");
     let domain = domain()?;
     let content = Content::of(&domain, Vec::new(), true);
-    let loaded = engine.load_at(std::slice::from_ref(hook), domain, content, Denials::Shared)?;
+    let loaded = engine.load_at(std::slice::from_ref(hook), domain, content, Denials::Shared, None)?;
     let token = engine.token(&loaded)?;
     let thread =
         std::thread::Builder::new().name("canary".to_owned()).spawn(move || unlock_before_and_after(token));

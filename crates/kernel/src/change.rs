@@ -21,6 +21,9 @@ use landlock_bpf::pin::Folder;
 use crate::about::{About, Content, Place, Published};
 use crate::attached::{Attached, UNPUBLISHED};
 use crate::error::{Error, Result};
+use crate::handles::{self, WATCH};
+use crate::kernel::Kernel;
+use crate::loaded::{DESCRIPTORS, FILES};
 use crate::lock::Lock;
 use crate::programs::SLOTS;
 use crate::shown::Shown;
@@ -49,12 +52,14 @@ pub(crate) struct Change<'a> {
     maps: &'a Maps,
     pub(crate) hooks: Attached,
     domains: &'a Folder,
+    watch: Folder,
 }
 
 impl Change<'_> {
     /// `domains` is the exclusive lock on that folder of the format.
     pub(crate) fn new<'a>(format: &Folder, maps: &'a Maps, domains: &'a Lock) -> Result<Change<'a>> {
-        let change = Change { maps, hooks: Attached::new(format)?, domains: domains.folder() };
+        let (hooks, watch) = (Attached::new(format)?, format.folder(WATCH)?);
+        let change = Change { maps, hooks, domains: domains.folder(), watch };
         change.sweep()?;
         Ok(change)
     }
@@ -88,7 +93,7 @@ impl Change<'_> {
         for published in self.published()?.into_iter().filter(|published| published.content == hash) {
             let folder = self.folder(published)?;
             let about = About::read(&folder)?;
-            if !about.own && about.content == *content {
+            if !about.own && about.content.is_all() && about.content == *content {
                 return Ok(Some((about, Lock::shared(folder)?)));
             }
         }
@@ -164,6 +169,7 @@ impl Change<'_> {
         let left = published.map(|one| self.collect_one(one, canary)).collect::<Result<Vec<Left>>>()?;
         if left.contains(&Left::Nothing) {
             self.forget_pairs()?;
+            self.forget_handles()?;
         }
         Ok(left.into_iter().max().unwrap_or(Left::Nothing))
     }
@@ -198,6 +204,26 @@ impl Change<'_> {
         Ok(self.domains.remove_folder(&name)?)
     }
 
+    /// Forgets what only handles of a domain stood for that is not published.
+    pub(crate) fn forget_handles(&self) -> Result<()> {
+        let mut living = Vec::new();
+        for published in self.published()?.into_iter().filter(|published| published.mask & FILES != 0) {
+            let folder = self.folder(published)?;
+            let maps = About::read(&folder)?.content.maps();
+            let maps = (0..maps).map(|number| Ok(Map::from_pin(&folder, &handles::pin(number))?));
+            living.extend(maps.collect::<Result<Vec<Map>>>()?);
+        }
+        handles::forget(self.maps, &living)
+    }
+
+    /// Watches what handles stand for.
+    pub(crate) fn watch(&self, kernel: &Kernel, mask: u64) -> Result<()> {
+        match mask & FILES != 0 {
+            true => handles::watch(&self.watch, kernel, self.maps, mask & DESCRIPTORS != 0),
+            false => Ok(()),
+        }
+    }
+
     /// Deletes the pairs with a domain that is not published.
     fn forget_pairs(&self) -> Result<()> {
         let words: Vec<u64> = self.published()?.iter().map(|published| published.place.word()).collect();
@@ -212,6 +238,9 @@ impl Change<'_> {
 
     /// Detaches the hooks for which no published domain has programs.
     fn detach(&self) -> Result<()> {
+        if self.masks()? & FILES == 0 {
+            handles::unwatch(&self.watch, self.maps)?;
+        }
         let needed: Vec<_> = self.published()?.into_iter().flat_map(Published::hooks).collect();
         self.hooks
             .names()?
@@ -220,9 +249,18 @@ impl Change<'_> {
             .try_for_each(|hook| self.hooks.detach(hook))
     }
 
+    /// What any published domain has in its mask.
+    fn masks(&self) -> Result<u64> {
+        Ok(self.published()?.into_iter().fold(0, |all, published| all | published.mask))
+    }
+
     /// Fails if a published domain lacks a hook it needs: somebody removed the pin.
     pub(crate) fn check(&self) -> Result<()> {
         let attached = self.hooks.names()?;
+        let masks = self.masks()?;
+        if masks & FILES != 0 && !handles::is_watched(&self.watch, masks & DESCRIPTORS != 0)? {
+            return Err(damaged(self.domains, "nothing watches what handles stand for".to_owned()));
+        }
         for published in self.published()? {
             for hook in published.hooks() {
                 if !attached.contains(&hook) || !self.hooks.is_whole(hook)? {

@@ -21,6 +21,7 @@ use crate::attachment::Attachment;
 use crate::canary;
 use crate::change::u64_of;
 use crate::error::{Error, Result};
+use crate::handles;
 use crate::kernel::Kernel;
 use crate::load::{Wanted, full_or, shown_key};
 use crate::loaded::{Denials, Living, Loaded};
@@ -87,7 +88,7 @@ impl Engine {
     /// denials are to be its own.
     pub fn load(&mut self, domain: &Domain, denials: Denials) -> Result<Loaded> {
         let content = Content::of(domain, Vec::new(), false);
-        self.load_at(hooks::TABLE, domain.clone(), content, denials)
+        self.load_at(hooks::TABLE, domain.clone(), content, denials, None)
     }
 
     /// Loads the domain that has these rules prepended to its parent's, in the given order; to be entered by
@@ -102,7 +103,24 @@ impl Engine {
         let domain = parent.domain.prepend(rules);
         let ancestors = parent.ancestors.iter().copied().chain([parent.place]).collect();
         let content = Content::of(&domain, ancestors, false);
-        self.load_at(hooks::TABLE, domain, content, denials)
+        self.load_at(hooks::TABLE, domain, content, denials, Some(parent))
+    }
+
+    /// Writes what is in a map of the domain's now, by its number in [`Domain::maps`], to where its programs look: it
+    /// takes effect on who is in the domain at once.
+    ///
+    /// # Errors
+    /// [`Error::Handle`] for what cannot be compared with; then nothing has changed.
+    pub fn refresh(&mut self, domain: &Loaded, number: usize) -> Result<()> {
+        self.owns(domain)?;
+        let maps = domain.domain.maps();
+        let unknown = || Error::Handle(format!("the domain has {} maps", maps.len()));
+        let array = maps.get(number).ok_or_else(unknown)?;
+        self.state.change(|change| {
+            let map = domain.handles(number)?;
+            handles::fill(&self.kernel, &self.state.maps, &map, array.definition(), &array.handles())?;
+            change.forget_handles()
+        })
     }
 
     /// The published domain that a thread says it is in, to be extended. What the thread says need not be true:
@@ -133,8 +151,10 @@ impl Engine {
         domain: Domain,
         content: Content,
         denials: Denials,
+        parent: Option<&Loaded>,
     ) -> Result<Loaded> {
-        let wanted = Wanted { domain, content, hooks, denials, kernel: &self.kernel, maps: &self.state.maps };
+        let (kernel, maps) = (&self.kernel, &self.state.maps);
+        let wanted = Wanted { domain, content, hooks, denials, kernel, maps, parent };
         self.state.change(|change| wanted.load(self.state.id(), change))
     }
 

@@ -82,6 +82,9 @@ pub enum Error {
         /// The folder with the state.
         folder: String,
     },
+    /// A handle cannot be put into a map.
+    #[error("a handle cannot be compared with: {0}")]
+    Handle(String),
     /// The domain's denials are with all others.
     #[error("the domain was loaded with Denials::Shared: its denials are the engine's to read")]
     NotOwn,

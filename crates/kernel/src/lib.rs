@@ -4,6 +4,7 @@
 //! ```text
 //! hook ──► dispatch.s ──► threads: in a domain? ──tail call──► the domain's program (compiler's emitter)
 //! fork ──► inherit.s      exit ──► release.s      prctl ──► gate.s      ptrace ──► boundary.s
+//! inodes and descriptors behind handles that are freed ──► lost.s
 //! bpf ──► objects.s       bpf file system ──► pins.s, unmount.s     /proc/sys ──► sysctl.s
 //! ```
 #![forbid(unsafe_code)]
@@ -17,6 +18,7 @@ mod change;
 mod engine;
 mod error;
 mod guard;
+mod handles;
 mod kernel;
 pub mod layout;
 mod load;

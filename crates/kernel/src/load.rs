@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use landlock_bpf::map::{Map, Update};
 use landlock_bpf::pin::Folder;
 use landlock_compiler::domain::Domain;
-use landlock_compiler::emit::{self, MapSlot, Report};
+use landlock_compiler::emit::{self, Compared, MapSlot, Report};
 use landlock_compiler::hooks::Hook;
 use rustix::io::Errno;
 
@@ -15,8 +15,9 @@ use crate::about::{About, Content, Place};
 use crate::bug::Bug;
 use crate::change::Change;
 use crate::error::{Error, Result};
+use crate::handles;
 use crate::kernel::Kernel;
-use crate::loaded::{Denials, Loaded, bit};
+use crate::loaded::{DESCRIPTORS, Denials, FILES, Loaded, bit};
 use crate::lock::Lock;
 use crate::shown::Shown;
 use crate::state::{DENIALS, LOST, MAX_PAIRS, Maps};
@@ -30,12 +31,15 @@ pub(crate) struct Wanted<'a> {
     pub(crate) denials: Denials,
     pub(crate) kernel: &'a Kernel,
     pub(crate) maps: &'a Maps,
+    /// The domain it extends: they have maps of handles in common.
+    pub(crate) parent: Option<&'a Loaded>,
 }
 
 impl Wanted<'_> {
     /// Finds it among what is published, or makes it.
     pub(crate) fn load(self, engine: u32, change: &Change<'_>) -> Result<Loaded> {
         if self.denials == Denials::Shared
+            && self.content.is_all()
             && let Some((about, hold)) = change.find(&self.content)?
         {
             return Ok(Loaded::new(engine, self.domain, &about, hold));
@@ -59,14 +63,40 @@ impl Wanted<'_> {
             None => (&self.maps.denials, &self.maps.lost),
         };
         let (content, own) = (self.content.clone(), own.is_some());
+        let mask = compared(&self.domain);
+        change.watch(self.kernel, mask)?;
+        let handles = self.handles(hold.folder())?;
         let shown = self.domain.rules().iter().map(Shown::of).collect();
-        let mut about = About { place, content, shown, own, mask: 0, lacking: Vec::new() };
+        let mut about = About { place, content, shown, own, mask, lacking: Vec::new() };
+        let maps = Own { denials, lost, handles: &handles };
         for hook in self.hooks {
-            self.load_hook(hook, change, [denials, lost], &mut about)?;
+            self.load_hook(hook, change, &maps, &mut about)?;
         }
         about.write(hold.folder())?;
         change.publish(&about)?;
         Ok((about, hold))
+    }
+
+    /// The domain's maps of handles, filled: those of the domain it extends are that one's.
+    fn handles(&self, folder: &Folder) -> Result<Vec<Map>> {
+        let mut maps = Vec::new();
+        for (number, array) in self.domain.maps().into_iter().enumerate() {
+            let inherited = self.parent.and_then(|parent| {
+                let number = parent.domain.maps().iter().position(|theirs| theirs.is(array))?;
+                Some(parent.handles(number))
+            });
+            let map = match inherited {
+                Some(map) => map?,
+                None => {
+                    let map = handles::create(array.definition())?;
+                    handles::fill(self.kernel, self.maps, &map, array.definition(), &array.handles())?;
+                    map
+                }
+            };
+            folder.pin(&map, &handles::pin(number))?;
+            maps.push(map);
+        }
+        Ok(maps)
     }
 
     /// Who is in a domain it extends may trace who is in it.
@@ -104,7 +134,7 @@ impl Wanted<'_> {
         &self,
         hook: &'static Hook,
         change: &Change<'_>,
-        [denials, lost]: [&Map; 2],
+        maps: &Own<'_>,
         about: &mut About,
     ) -> Result<()> {
         let layout = self.kernel.layout()?;
@@ -124,17 +154,37 @@ impl Wanted<'_> {
             return Ok(());
         };
         let insns = program.insns(|slot| match slot {
-            MapSlot::Denials => denials.as_fd().as_raw_fd(),
-            MapSlot::Lost => lost.as_fd().as_raw_fd(),
+            MapSlot::Denials => maps.denials.as_fd().as_raw_fd(),
+            MapSlot::Lost => maps.lost.as_fd().as_raw_fd(),
+            MapSlot::Handles(number) => maps.handles[number].as_fd().as_raw_fd(),
+            MapSlot::LostHandles => self.maps.losses.as_fd().as_raw_fd(),
         });
         let program =
-            self.kernel.target()?.load(hook.name, "domain", &insns).map_err(|error| match error {
-                Error::Bpf(error) => Bug::of(error, hook.name, &self.domain, &insns),
-                other => other,
+            self.kernel.target()?.load_emitted(hook.name, &insns, program.functions()).map_err(|error| {
+                match error {
+                    Error::Bpf(error) => Bug::of(error, hook.name, &self.domain, &insns),
+                    other => other,
+                }
             })?;
         array.set_program(about.place.slot, &program)?;
         about.mask |= bit(hook);
         Ok(())
+    }
+}
+
+/// The maps that are the domain's own.
+struct Own<'a> {
+    denials: &'a Map,
+    lost: &'a Map,
+    handles: &'a [Map],
+}
+
+/// What of handles the domain compares with, for its mask.
+fn compared(domain: &Domain) -> u64 {
+    match emit::compared(domain) {
+        Compared::Nothing => 0,
+        Compared::Inodes => FILES,
+        Compared::Names => FILES | DESCRIPTORS,
     }
 }
 

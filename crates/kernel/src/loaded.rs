@@ -11,6 +11,7 @@ use landlock_compiler::hooks::{self, Hook};
 
 use crate::about::{About, DomainId, Place, hooks_of};
 use crate::error::{Error, Result};
+use crate::handles;
 use crate::lock::Lock;
 use crate::state::{DENIALS, LOST};
 
@@ -94,6 +95,11 @@ impl Loaded {
         crate::change::u64_of(&self.own_map(LOST.name)?, 0)
     }
 
+    /// The kernel's map of a map of the domain's, by its number in [`Domain::maps`].
+    pub(crate) fn handles(&self, number: usize) -> Result<Map> {
+        Ok(Map::from_pin(self.hold.folder(), &handles::pin(number))?)
+    }
+
     fn own_map(&self, name: &str) -> Result<Map> {
         let folder: &Folder = self.hold.folder();
         match folder.names()?.iter().any(|pin| pin == name) {
@@ -139,7 +145,11 @@ impl Living {
 
 /// A hook's bit in the mask of the hooks a domain has programs for.
 pub(crate) fn bit(hook: &Hook) -> u64 {
-    const _: () = assert!(hooks::TABLE.len() <= 64);
+    const _: () = assert!(hooks::TABLE.len() <= 62);
     let index = hooks::TABLE.iter().position(|row| row.name == hook.name);
     1 << index.expect("a hook of the table")
 }
+
+/// In the same mask: the domain compares with files, and with their dentries or mounts.
+pub(crate) const FILES: u64 = 1 << 63;
+pub(crate) const DESCRIPTORS: u64 = 1 << 62;

@@ -13,8 +13,8 @@ use landlock_compiler::insn::Insn;
 
 use crate::attachment::{self, Attachment};
 use crate::error::{Error, Result};
-use crate::guard;
 use crate::state::Maps;
+use crate::{guard, handles};
 
 /// Most domains at a time, the one that stands for none included; a power of two.
 pub(crate) const SLOTS: u32 = 1 << 12;
@@ -26,7 +26,7 @@ const INHERIT: &str = include_str!("programs/inherit.s");
 const RELEASE: &str = include_str!("programs/release.s");
 
 /// All programs that are the same for every domain.
-pub(crate) const TEXTS: [&str; 9] = [
+pub(crate) const TEXTS: [&str; 10] = [
     BOUNDARY,
     DISPATCH,
     GATE_TEXT,
@@ -36,6 +36,7 @@ pub(crate) const TEXTS: [&str; 9] = [
     guard::PINS,
     guard::SYSCTL,
     guard::UNMOUNT,
+    handles::LOST,
 ];
 
 /// A number for a name in braces.
@@ -63,6 +64,17 @@ impl Target<'_> {
     /// Loads a program for a hook.
     pub(crate) fn load(self, hook: &str, name: &str, insns: &[Insn]) -> Result<Program> {
         self.load_as(attachment::kind(self.attachment), hook, name, insns)
+    }
+
+    /// The same of a program whose functions helpers call.
+    pub(crate) fn load_emitted(self, hook: &str, insns: &[Insn], functions: &[usize]) -> Result<Program> {
+        let attach_to = attachment::function(self.btf, self.attachment, hook)?.id;
+        let kind = attachment::kind(self.attachment);
+        let spec = ProgramSpec { name: "domain", kind, attach_to, insns, license: c"Dual MIT/GPL" };
+        match functions {
+            [] => Ok(Program::load(&spec)?),
+            starts => Ok(Program::load_with_functions(&spec, starts)?),
+        }
     }
 
     /// Attaches a program loaded for a hook.
@@ -344,6 +356,10 @@ mod tests {
             "lineage",
             "tracer",
             "tracee",
+            "objects",
+            "places",
+            "losses",
+            "flags",
         ];
         let errnos = ["entered", "eacces", "estale", "eagain", "ebusy"];
         let filling: Vec<Filling> = names.into_iter().chain(errnos).map(|name| (name, 1)).collect();

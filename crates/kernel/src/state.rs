@@ -6,6 +6,7 @@
 //! * the maps of [`Maps`] and the links of [`Always`]; the gate is attached and pinned last and
 //!   unpinned first, so that without it nobody is in a domain and nothing else counts;
 //! * `hooks/<hook>`, see [`crate::attached`]; `domains/<domain>`, see [`crate::change`];
+//! * `watch`, see [`crate::handles`];
 //! * `reader`, whose lock is that of the one who reads the denials.
 //!
 //! The folders themselves stay, so that a lock on one is a lock for everybody.
@@ -22,6 +23,7 @@ use crate::about::fnv;
 use crate::attached::HOOKS;
 use crate::change::{Change, DOMAINS, delete_tokens};
 use crate::error::{Error, Result};
+use crate::handles::{LOSSES, OBJECTS, WATCH};
 use crate::kernel::Kernel;
 use crate::lock::Lock;
 use crate::programs::{self, Always, GATE, PRESENCE_SIZE, SLOTS};
@@ -31,7 +33,7 @@ use crate::shown::SHOWN_SIZE;
 const FORMAT: u32 = 4;
 /// The folder with the lock of who reads the denials.
 pub(crate) const READER: &str = "reader";
-const FOLDERS: [&str; 3] = [DOMAINS, HOOKS, READER];
+const FOLDERS: [&str; 4] = [DOMAINS, HOOKS, READER, WATCH];
 
 /// Most threads in domains at a time; a further one is not made (EAGAIN).
 pub const MAX_THREADS: u32 = 1 << 16;
@@ -89,6 +91,10 @@ pub(crate) struct Maps {
     pub(crate) shown: Map,
     /// The last number given to a domain.
     pub(crate) last: Map,
+    /// Places in `losses` of inodes and descriptors behind handles, by address: see [`crate::handles`].
+    pub(crate) objects: Map,
+    /// Which of them were lost.
+    pub(crate) losses: Map,
 }
 
 impl Maps {
@@ -111,6 +117,8 @@ impl Maps {
             lost: get(LOST)?,
             shown: get(MapSpec { name: "shown", max_entries: MAX_SHOWN, ..shown })?,
             last: get(MapSpec { name: "last", max_entries: 1, ..counts })?,
+            objects: get(OBJECTS)?,
+            losses: get(LOSSES)?,
         })
     }
 }

@@ -93,6 +93,7 @@ impl Bench {
         let insns = program.insns(|slot| match slot {
             MapSlot::Denials => self.denials.as_fd().as_raw_fd(),
             MapSlot::Lost => self.lost.as_fd().as_raw_fd(),
+            slot => panic!("{slot:?}"),
         });
         let attachment = self.layout.attachment;
         let attach_to = self.btf.function(&attachment.function(hook.name)).unwrap().id;

@@ -37,6 +37,13 @@ impl Builder {
         self.add("", Kind::Array, (false, 0), 0, &[element.0, index.0, length])
     }
 
+    /// A static function without arguments: programs' own functions are called with what they are called with.
+    pub fn function(&mut self, name: &str, result: TypeId) -> TypeId {
+        const STATIC: u16 = 0;
+        let prototype = self.add("", Kind::FuncProto, (false, 0), result.0, &[]);
+        self.add(name, Kind::Func, (false, STATIC), prototype.0, &[])
+    }
+
     /// The blob.
     pub fn finish(&self) -> Vec<u8> {
         let sizes = [0, as_u32(self.types.len()), as_u32(self.types.len()), as_u32(self.strings.len())];

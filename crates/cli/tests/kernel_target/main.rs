@@ -8,6 +8,7 @@ mod daemon;
 mod log;
 mod observe;
 mod run;
+mod sandbox;
 mod signals;
 #[path = "../cli/support.rs"]
 #[allow(dead_code, reason = "shared with other tests")]

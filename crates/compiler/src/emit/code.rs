@@ -12,6 +12,8 @@ const MAX_INSNS: usize = 1_000_000;
 /// Pseudo source registers of a 64-bit load: a map, and the address of a map's first value.
 const BPF_PSEUDO_MAP_FD: u8 = 1;
 const BPF_PSEUDO_MAP_VALUE: u8 = 2;
+/// The address of a function.
+const BPF_PSEUDO_FUNC: u8 = 4;
 
 /// A place in the code, set now or later.
 #[derive(Clone, Copy, Debug)]
@@ -50,10 +52,11 @@ pub(super) struct Part {
 #[derive(Debug, Default)]
 pub(super) struct Functions(Vec<Part>);
 
-/// A program: instructions, and which of them refer to maps.
+/// A program: instructions, which of them refer to maps, and where each function starts.
 pub(super) struct Linked {
     pub insns: Vec<Insn>,
     pub maps: Vec<(usize, MapSlot)>,
+    pub starts: Vec<usize>,
 }
 
 impl Code {
@@ -130,6 +133,12 @@ impl Code {
         self.ops.push((Op::Call(Callee::Local(0)), Aim::Function(function)));
     }
 
+    /// The address of a function, for a helper that calls it.
+    pub fn address_of(&mut self, dst: Reg, function: Function) {
+        let imm = Imm64::Pseudo { kind: BPF_PSEUDO_FUNC, value: 0 };
+        self.ops.push((Op::LoadImm { dst, imm }, Aim::Function(function)));
+    }
+
     /// The code with its jumps aimed.
     pub fn part(self) -> Result<Part, EmitError> {
         let starts = running(self.ops.iter().map(|(op, _)| op.slots()), 0);
@@ -163,7 +172,8 @@ impl Code {
             return Err(EmitError::TooManyFunctions { functions: parts.len(), limit: MAX_FUNCTIONS });
         }
         let starts = running(parts.iter().map(|part| part.insns.len()), 0);
-        let mut linked = Linked { insns: Vec::new(), maps: Vec::new() };
+        let mut linked =
+            Linked { insns: Vec::new(), maps: Vec::new(), starts: starts[..parts.len()].to_vec() };
         for (part, start) in parts.into_iter().zip(&starts) {
             linked.maps.extend(part.maps.into_iter().map(|(at, slot)| (start + at, slot)));
             linked.insns.extend(part.insns);

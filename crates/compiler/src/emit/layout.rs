@@ -85,6 +85,34 @@ members! {
     SuperBlockRoot "struct super_block" "s_root" Double
     /// The root of a mount.
     MountRoot "struct vfsmount" "mnt_root" Double
+    /// Its file system.
+    MountSuper "struct vfsmount" "mnt_sb" Double
+    /// The root again, from the start of what is around it.
+    MountOwnRoot "struct mount" "mnt.mnt_root" Double
+    /// The mount it is mounted on; itself, if on none.
+    MountParent "struct mount" "mnt_parent" Double
+    /// And where.
+    MountPoint "struct mount" "mnt_mountpoint" Double
+    /// The mount namespace it is in.
+    MountNamespace "struct mount" "mnt_ns" Double
+    /// The namespaces of a task.
+    TaskNamespaces "struct task_struct" "nsproxy" Double
+    /// The one of its mounts.
+    NamespacesMount "struct nsproxy" "mnt_ns" Double
+    /// The dentry of an open file.
+    FileDentry "struct file" "f_path.dentry" Double
+    /// The mount it was opened through.
+    FileMount "struct file" "f_path.mnt" Double
+    /// The mount of a path.
+    PathMount "struct path" "mnt" Double
+    /// The directory a dentry is in; itself, if it is a root.
+    DentryParent "struct dentry" "d_parent" Double
+    /// 0 if it cannot be found by its name, as what was deleted.
+    DentryHashed "struct dentry" "d_hash.pprev" Double
+    /// The file system of a dentry.
+    DentrySuper "struct dentry" "d_sb" Double
+    /// The number of an inode.
+    InodeNumber "struct inode" "i_ino" Double
     /// The file a mapping is of; NULL for an anonymous one.
     VmaFile "struct vm_area_struct" "vm_file" Double
     /// `VM_*` flags of a mapping.

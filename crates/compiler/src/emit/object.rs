@@ -7,8 +7,9 @@
 //! Where the verifier rather wants to see the pointer itself tested, that is done as well.
 
 use super::code::{Code, Label};
-use super::{CONTEXT, EmitError, Layout, Member};
+use super::{CONTEXT, EmitError, Layout, Member, compare};
 use crate::abi::HandleKind;
+use crate::map::Map;
 use crate::op::{AluOp, CompareOp, Op, Reg, Size, Width};
 
 /// Holds the hook's arguments all along.
@@ -21,6 +22,8 @@ pub(super) struct Arguments<'a> {
     pub hook: &'static str,
     pub names: &'a [String],
     pub layout: &'a Layout,
+    /// The domain's.
+    pub maps: &'a [&'a Map],
 }
 
 impl Arguments<'_> {
@@ -72,6 +75,40 @@ impl Arguments<'_> {
             unless_null(code, absent);
         }
         Ok(!way.is_empty())
+    }
+
+    /// Puts down the dentry and the mount of an object, as numbers, for comparisons; 0 where there is none. Clobbers
+    /// `r1` to `r3`.
+    pub fn relations(
+        &self,
+        code: &mut Code,
+        expression: &'static str,
+        handle: HandleKind,
+    ) -> Result<(), EmitError> {
+        let [dentry, mount] = match handle {
+            HandleKind::File => [Member::FileDentry, Member::FileMount],
+            HandleKind::Path => [Member::PathDentry, Member::PathMount],
+            HandleKind::Dentry | HandleKind::Inode => {
+                return Err(EmitError::NoName { hook: self.hook });
+            }
+        };
+        let none = code.label();
+        for place in [compare::DENTRY, compare::MOUNT] {
+            code.set(Reg::R1, 0);
+            code.forget(Reg::R1);
+            code.store(Size::Double, Reg::R10, place, Reg::R1);
+        }
+        self.follow(code, expression, none)?;
+        unless_null(code, none);
+        code.set(Reg::R3, Reg::R1);
+        for (place, member) in [(compare::DENTRY, dentry), (compare::MOUNT, mount)] {
+            code.set(Reg::R1, Reg::R3);
+            self.member(code, member)?;
+            code.forget(Reg::R1);
+            code.store(Size::Double, Reg::R10, place, Reg::R1);
+        }
+        code.place(none);
+        Ok(())
     }
 
     /// Puts the mode of the object in `r1`, which is not NULL, into the context's handle: the mode, or

@@ -6,11 +6,12 @@
 //! same of every system call is not run at all.
 
 use super::code::{Code, Functions, Label};
+use super::compare::Comparisons;
 use super::object::{self, Arguments};
-use super::residual::{self, ERRNO_SHIFT, Results};
+use super::residual::{self, ERRNO_SHIFT, Reads, Results};
 use super::{DATA, EmitError, HOOK_CONTEXT, INSTANCE, Member, RULE, actions, filter, small, wrapper};
-use crate::abi::Event;
 use crate::abi::hook::{self, Arg, RET_LANDLOCK};
+use crate::abi::{Event, HandleKind};
 use crate::classic::{Action, Filter};
 use crate::domain::Domain;
 use crate::op::{AluOp, CompareOp, Op, Reg, Size, Width};
@@ -83,9 +84,9 @@ impl<'a> Runs<'a> {
         Some(Runs { event, filters, newest })
     }
 
-    /// The rules that are run, each once.
-    pub fn rules(&self) -> impl Iterator<Item = usize> {
-        self.filters.iter().flat_map(|run| run.rules.iter().map(|(position, _)| *position))
+    /// The rules that are run, with what is left of them.
+    pub fn rules(&self) -> impl Iterator<Item = &(usize, Residual)> {
+        self.filters.iter().flat_map(|run| &run.rules)
     }
 
     /// A call outside of system calls is denied: as [`denied`] leaves it.
@@ -102,7 +103,7 @@ impl<'a> Runs<'a> {
         &self,
         code: &mut Code,
         functions: &mut Functions,
-        arguments: Arguments<'_>,
+        (domain, arguments): (&Domain, Arguments<'_>),
         ways: Ways,
     ) -> Result<(), EmitError> {
         self.system_call(code, arguments, ways.outside)?;
@@ -110,8 +111,9 @@ impl<'a> Runs<'a> {
             return Ok(());
         }
         self.context(code, arguments)?;
+        let comparisons = Comparisons::new(arguments.layout, arguments.maps);
         for run in &self.filters {
-            run.ask(code, functions, ways.denied)?;
+            run.ask(code, functions, (domain, &comparisons), ways.denied)?;
         }
         Ok(())
     }
@@ -180,7 +182,10 @@ impl<'a> Runs<'a> {
             }
             code.store(Size::Double, fp, HOOK_CONTEXT + off, Reg::R1);
         }
-        Ok(())
+        match self.rules().any(|(_, residual)| Reads::of(residual).handles) {
+            true => arguments.relations(code, "file", HandleKind::File),
+            false => Ok(()),
+        }
     }
 }
 
@@ -228,7 +233,13 @@ impl<'a> Run<'a> {
         (!rules.is_empty()).then_some(Run { said, rules })
     }
 
-    fn ask(&self, code: &mut Code, functions: &mut Functions, denied: Label) -> Result<(), EmitError> {
+    fn ask(
+        &self,
+        code: &mut Code,
+        functions: &mut Functions,
+        (domain, comparisons): (&Domain, &Comparisons<'_>),
+        denied: Label,
+    ) -> Result<(), EmitError> {
         let next = code.label();
         match self.said {
             Said::Always(cookie) => code.set(Reg::R0, i32::from(cookie)),
@@ -245,7 +256,9 @@ impl<'a> Run<'a> {
         code.forget(Reg::R0);
         code.store(Size::Half, Reg::R10, HOOK_CONTEXT + hook::COOKIE, Reg::R0);
         for (position, residual) in &self.rules {
-            let function = functions.get(residual::function(residual, Results::Errnos)?);
+            let stack = domain.rules()[*position].stack_used();
+            let function = residual::function(residual, Results::Errnos, stack, comparisons, functions)?;
+            let function = functions.get(function);
             code.set(RULE, small(*position));
             code.set(Reg::R1, Reg::R10);
             code.alu(AluOp::Add, Reg::R1, i32::from(HOOK_CONTEXT));

@@ -53,6 +53,7 @@ fn insns(program: &Program) -> Vec<Insn> {
     program.insns(|slot| match slot {
         MapSlot::Denials => DENIALS_FD,
         MapSlot::Lost => LOST_FD,
+        slot => panic!("{slot:?}"),
     })
 }
 

@@ -13,7 +13,9 @@ use crate::map::Map;
 use crate::op::{self, AluOp, AtomicOp, Callee, Op, Reg, Source, Width, immediate};
 use crate::rule::{Rule, decode};
 
-const COMPARISONS: [i32; 3] = [helper::CMP_FS_PROP, helper::CMP_FS_BENEATH, helper::CMP_CGROUP_BENEATH];
+/// The helpers that compare with handles.
+pub(crate) const COMPARISONS: [i32; 3] =
+    [helper::CMP_FS_PROP, helper::CMP_FS_BENEATH, helper::CMP_CGROUP_BENEATH];
 
 /// The part of a rule that matters at a hook instance.
 #[derive(Clone, Debug)]
@@ -59,6 +61,11 @@ impl Residual {
     /// The answer, if it is the same for every input: such a rule is here for what it traces.
     pub fn always(&self) -> Option<Answer> {
         self.always
+    }
+
+    /// The arrays of handles it refers to, by the index its map loads hold.
+    pub fn maps(&self) -> &[Map] {
+        &self.maps
     }
 
     /// Whether it may call `trace_printk`.

@@ -149,6 +149,13 @@ pub const GROUPS: &[Group] = &[
         minutes: 10,
     },
     Group {
+        name: "handles",
+        guest: ENGINE,
+        command: "handles --ignored --nocapture",
+        boots: &BOOTS,
+        minutes: 10,
+    },
+    Group {
         name: "engine",
         guest: ENGINE,
         command: "engine --ignored --skip=unprivileged --skip=accomplice --skip=alone",

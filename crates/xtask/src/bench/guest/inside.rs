@@ -57,6 +57,7 @@ pub fn run(options: &Options) -> Result<()> {
     drop(trampolines);
 
     let mut engine = Engine::open()?;
+    table.column("allow list, the same paths", bench.allow_list(&mut engine)?);
     let unconcerned = rules::with(rules::ioctl(0)?, 0, rules::ioctl)?;
     let _unconcerned = engine.load(&unconcerned, Denials::Shared)?;
     table.column("(a0) no domain, others cannot deny", bench.all(|_| Ok(()))?);
@@ -105,6 +106,16 @@ impl Bench {
         })
     }
 
+    /// In a domain that opens what mainline Landlock would.
+    fn allow_list(&self, engine: &mut Engine) -> Result<Vec<Samples>> {
+        let domain = engine.load(&rules::allow_list(&PATHS)?, Denials::Shared)?;
+        self.all(|operation| {
+            enter(engine, &domain)?;
+            ensure!(fs::File::open("/proc/stat").is_err(), "{operation}: not in the domain");
+            Ok(())
+        })
+    }
+
     /// How often an operation runs the programs.
     fn count(&self, trampolines: &Trampolines) -> Result<Vec<f64>> {
         fs::write("/proc/sys/kernel/bpf_stats_enabled", "1")?;
@@ -128,10 +139,13 @@ fn apart<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| scope.spawn(action).join()).map_err(|_| anyhow!("a thread panicked"))?
 }
 
+/// What may be reached where that is limited.
+const PATHS: [&str; 4] = ["/bin", "/test", "/tmp", "/dev"];
+
 fn mainline() -> Result<()> {
     let all = AccessFs::from_all(ABI::V3);
     let ruleset = Ruleset::default().handle_access(all)?.create()?;
-    let paths = path_beneath_rules(["/bin", "/test", "/tmp", "/dev"], all);
+    let paths = path_beneath_rules(PATHS, all);
     let status = ruleset.add_rules(paths)?.restrict_self()?;
     ensure!(status.ruleset == RulesetStatus::FullyEnforced, "mainline Landlock: {:?}", status.ruleset);
     Ok(())
