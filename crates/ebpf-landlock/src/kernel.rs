@@ -30,6 +30,9 @@ pub enum Error {
     /// A classic filter cannot be enforced.
     #[error("{0}")]
     Filters(String),
+    /// What the arrays of a sandbox hold can be changed, which its programs would not be told.
+    #[error("the handles of a sandbox can be changed on the supervisor target only, in this version")]
+    Handles,
     /// The kernel does not take a classic filter.
     #[error("cannot install a filter: {0}")]
     Filter(#[source] std::io::Error),

@@ -70,9 +70,18 @@ impl Sandbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Programs in the kernel are not told of changes of [`Sandbox::handles`].
+    fn choice(&self) -> Result<Choice, Error> {
+        match (self.choice, self.domain.maps().is_empty()) {
+            (Choice::Kernel, false) => Err(kernel::Error::Handles.into()),
+            (Choice::Auto, false) => Ok(Choice::Supervisor),
+            (choice, _) => Ok(choice),
+        }
+    }
+
     fn ready<'a>(&self, state: &'a mut State) -> Result<&'a Ready, Error> {
         if state.target.is_none() {
-            state.target = Some(self.choice.ready(&self.domain, false)?);
+            state.target = Some(self.choice()?.ready(&self.domain, false)?);
         }
         state.target.as_ref().ok_or(Error::NoSupervisor)
     }
