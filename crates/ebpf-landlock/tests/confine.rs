@@ -284,6 +284,10 @@ fn arrays_are_as_the_rfc_had_them() {
     use rustix::io::Errno;
     let sandbox = deny_list();
     let list = sandbox.handles("list").expect("a map");
+    // What changes has to reach who enforces it.
+    assert_eq!(deny_list().with_target(Choice::Auto).target().expect("a target"), Target::Supervisor);
+    let kernel = deny_list().with_target(Choice::Kernel).target();
+    assert!(matches!(&kernel, Err(why) if why.to_string().contains("supervisor target only")), "{kernel:?}");
     let root = || File::open("/").expect("the root");
     let is = |result, errno: Errno| assert_eq!(errno_of(result), errno.raw_os_error());
     const FILE: u32 = 1;

@@ -58,7 +58,7 @@ fn what_was_refused_is_in_the_log_once_also_of_domains_that_are_gone() {
     assert!(again.is_empty(), "{again:?}");
 
     folder.run(kernel_run(&["watched.s"]).args(["touch", "new"])).exits(1);
-    log(&[]).exits(0).says(": NEW on (unnamed) at inode_create: denied by rule 0 'watched', domain");
+    log(&[]).exits(0).says(": NEW on (unnamed) at inode_create: denied by rule 0 'watched', instruction 5 (watched.s:10), domain");
 
     let mut follower = landlock(&["log", "--follow", "--json"]);
     // A group of its own: a process stopped in ours could have the kernel hang us all up (setpgid(2), orphaned groups).
