@@ -57,35 +57,6 @@ fn the_last_engine_takes_everything_down() {
     leaves_nothing(name, before);
 }
 
-/// What root outside can do in one line must not go unnoticed.
-#[test]
-#[ignore = "needs privilege: cargo xtask guest-test"]
-fn programs_that_are_switched_off_are_noticed() {
-    const SWITCH: &str = "/proc/sys/kernel/ftrace_enabled";
-    let name = "switched_off";
-    let before = objects();
-    let mut engine = start(name);
-    let domain = engine.load(&read_only(), Denials::Shared).unwrap();
-    let denied = || within(&engine, &domain, || refused(&write_to(Path::new("/dev/null"))));
-    assert!(denied());
-    // Threads that end in between count for ever.
-    becomes(|| threads_in(&engine, &domain) == 0);
-    match fs::write(SWITCH, "0") {
-        Ok(()) => {
-            let opened = Engine::open_in(&Path::new("/sys/fs/bpf").join(name));
-            fs::write(SWITCH, "1").unwrap();
-            let why = opened.unwrap_err();
-            assert!(matches!(why, Error::SwitchedOff) && why.to_string().contains("ftrace_enabled"), "{why}");
-        }
-        // A kernel that does not let go of functions with programs.
-        Err(error) => assert_eq!(error.raw_os_error(), Some(Errno::BUSY.raw_os_error()), "{error}"),
-    }
-    drop(start(name));
-    assert!(denied());
-    drop((engine, domain));
-    leaves_nothing(name, before);
-}
-
 /// Kills a process at a step: the count of its system calls that change state.
 struct Reaper {
     /// The process, the steps it has left, the steps it made.
