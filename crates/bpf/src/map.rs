@@ -199,6 +199,12 @@ impl Map {
         Map::from_map_fd(Kind::Map.check(folder.get(name)?, &origin)?, &origin)
     }
 
+    /// A map that another process sent.
+    pub fn received(fd: OwnedFd) -> Result<Map> {
+        let origin = "the descriptor received";
+        Map::from_map_fd(Kind::Map.check(fd, origin)?, origin)
+    }
+
     /// `fd` is a map.
     fn from_map_fd(fd: OwnedFd, origin: &str) -> Result<Map> {
         let refused =
@@ -336,6 +342,12 @@ impl Map {
 
     fn refused(&self, command: Command, errno: Errno) -> Error {
         Error::Refused { command, object: format!("map {}", self.info.name), errno }
+    }
+}
+
+impl From<Map> for OwnedFd {
+    fn from(map: Map) -> OwnedFd {
+        map.fd
     }
 }
 

@@ -81,6 +81,8 @@ pub(crate) struct Content {
     maps: Vec<Definition>,
     /// The engine's own, for [`crate::canary`].
     pub(crate) canary: bool,
+    /// The user it was loaded for, if for one: no other shares it.
+    pub(crate) owner: Option<u32>,
 }
 
 /// A classic filter.
@@ -98,7 +100,7 @@ pub(crate) struct RuleContent {
     abi: u32,
     event: u32,
     abilities: u64,
-    insns: Vec<u64>,
+    pub(crate) insns: Vec<u64>,
     /// Numbers of maps.
     maps: Vec<usize>,
 }
@@ -150,7 +152,7 @@ impl Content {
         let maps = domain.maps();
         let rules = domain.rules().iter().map(|rule| RuleContent::of(rule, &maps)).collect();
         let maps = maps.into_iter().map(|map| map.definition().clone()).collect();
-        Content { ancestors, rules, filters, maps, canary }
+        Content { ancestors, rules, filters, maps, canary, owner: None }
     }
 
     /// Whether a domain with equal content is the same: handles in maps are not in it.
@@ -161,6 +163,11 @@ impl Content {
     /// How many maps of handles there are.
     pub(crate) fn maps(&self) -> usize {
         self.maps.len()
+    }
+
+    /// The same, for a user.
+    pub(crate) fn owned_by(self, owner: Option<u32>) -> Content {
+        Content { owner, ..self }
     }
 
     /// Of equal content equal, so that few have to be compared; otherwise without meaning.
@@ -177,12 +184,15 @@ pub(crate) struct Published {
     pub(crate) mask: u64,
     /// Of its content; others may have the same.
     pub(crate) content: u64,
+    /// The user it was loaded for.
+    pub(crate) owner: Option<u32>,
 }
 
 impl Published {
     pub(crate) fn name(self) -> String {
-        let Published { place: Place { number, slot }, mask, content } = self;
-        format!("{slot}-{number}-{mask:x}-{content:x}")
+        let Published { place: Place { number, slot }, mask, content, owner } = self;
+        let owner = owner.map_or(String::new(), |owner| format!("-{owner}"));
+        format!("{slot}-{number}-{mask:x}-{content:x}{owner}")
     }
 
     /// From the name; none if it is of something else.
@@ -191,7 +201,8 @@ impl Published {
         let (slot, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let [mask, content] = [parts.next()?, parts.next()?].map(|part| u64::from_str_radix(part, 16).ok());
         let place = Place { number, slot };
-        parts.next().is_none().then_some(Published { place, mask: mask?, content: content? })
+        let owner = parts.next().map(str::parse).transpose().ok()?;
+        parts.next().is_none().then_some(Published { place, mask: mask?, content: content?, owner })
     }
 
     /// Hooks it has programs for.
@@ -218,7 +229,8 @@ pub(crate) struct About {
 impl About {
     /// What the name of its folder says.
     pub(crate) fn published(&self) -> Published {
-        Published { place: self.place, mask: self.mask, content: self.content.hash() }
+        let owner = self.content.owner;
+        Published { place: self.place, mask: self.mask, content: self.content.hash(), owner }
     }
 
     /// The domain again; none if it is of no version that is known.
@@ -296,10 +308,13 @@ mod tests {
     #[test]
     fn the_name_of_a_folder_says_what_it_was_made_of() {
         let place = Place { number: 1 << 50, slot: 4095 };
-        let published = Published { place, mask: 1 << 63, content: 0xab };
+        let published = Published { place, mask: 1 << 63, content: 0xab, owner: None };
         assert_eq!(published.name(), "4095-1125899906842624-8000000000000000-ab");
         assert_eq!(Published::parse(&published.name()), Some(published));
-        for name in ["", "unpublished-7", "7", "7-1-0", "7-1-0-0-0", "7-1-g-0", "-1-0-0"] {
+        let of_a_user = Published { owner: Some(1000), ..published };
+        assert_eq!(of_a_user.name(), "4095-1125899906842624-8000000000000000-ab-1000");
+        assert_eq!(Published::parse(&of_a_user.name()), Some(of_a_user));
+        for name in ["", "unpublished-7", "7", "7-1-0", "7-1-0-0-x", "7-1-0-0-0-0", "7-1-g-0", "-1-0-0"] {
             assert_eq!(Published::parse(name), None, "{name}");
         }
     }

@@ -87,6 +87,12 @@ impl Change<'_> {
         self.published()?.into_iter().map(|published| About::read(&self.folder(published)?)).collect()
     }
 
+    /// All about what is published for a user.
+    pub(crate) fn abouts_of(&self, owner: u32) -> Result<Vec<About>> {
+        let theirs = self.published()?.into_iter().filter(|published| published.owner == Some(owner));
+        theirs.map(|published| About::read(&self.folder(published)?)).collect()
+    }
+
     /// The published domain with this content that is anybody's, and a hold on it.
     pub(crate) fn find(&self, content: &Content) -> Result<Option<(About, Lock)>> {
         let hash = content.hash();

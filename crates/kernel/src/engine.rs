@@ -99,10 +99,7 @@ impl Engine {
         rules: impl IntoIterator<Item = Rule>,
         denials: Denials,
     ) -> Result<Loaded> {
-        self.owns(parent)?;
-        let domain = parent.domain.prepend(rules);
-        let ancestors = parent.ancestors.iter().copied().chain([parent.place]).collect();
-        let content = Content::of(&domain, ancestors, false);
+        let (domain, content) = self.content_for(None, Some(parent), rules)?;
         self.load_at(hooks::TABLE, domain, content, denials, Some(parent))
     }
 
@@ -142,6 +139,51 @@ impl Engine {
     /// The number that tells this engine from others; good until the machine is started anew.
     pub fn id(&self) -> u32 {
         self.state.id()
+    }
+
+    /// Loads a domain of these rules for a user who may not do that, to be entered by threads in the parent. It is
+    /// shared with the same user's only.
+    pub fn load_for(
+        &mut self,
+        user: u32,
+        parent: Option<&Loaded>,
+        rules: impl IntoIterator<Item = Rule>,
+        denials: Denials,
+    ) -> Result<Loaded> {
+        let (domain, content) = self.content_for(Some(user), parent, rules)?;
+        self.load_at(hooks::TABLE, domain, content, denials, parent)
+    }
+
+    /// What [`Engine::load_for`] would share, if there is something.
+    pub fn find_for(
+        &self,
+        user: u32,
+        parent: Option<&Loaded>,
+        rules: impl IntoIterator<Item = Rule>,
+    ) -> Result<Option<Loaded>> {
+        let (domain, content) = self.content_for(Some(user), parent, rules)?;
+        if !content.is_all() {
+            return Ok(None);
+        }
+        let found = self.state.change(|change| change.find(&content))?;
+        Ok(found.map(|(about, hold)| Loaded::new(self.state.id(), domain, &about, hold)))
+    }
+
+    fn content_for(
+        &self,
+        owner: Option<u32>,
+        parent: Option<&Loaded>,
+        rules: impl IntoIterator<Item = Rule>,
+    ) -> Result<(Domain, Content)> {
+        parent.map_or(Ok(()), |parent| self.owns(parent))?;
+        let domain = match parent {
+            Some(parent) => parent.domain.prepend(rules),
+            None => Domain::prepended(rules),
+        };
+        let places =
+            parent.into_iter().flat_map(|parent| parent.ancestors.iter().copied().chain([parent.place]));
+        let content = Content::of(&domain, places.collect(), false).owned_by(owner);
+        Ok((domain, content))
     }
 
     /// Loads a domain for some hooks.
@@ -186,6 +228,23 @@ impl Engine {
         Ok(u64::from_ne_bytes(token))
     }
 
+    /// Whether a token can still be used.
+    pub fn is_unused(&self, token: u64) -> Result<bool> {
+        Ok(self.state.maps.tokens.lookup(&token.to_ne_bytes())?.is_some())
+    }
+
+    /// Makes a token useless; one that was used is so already.
+    pub fn revoke(&self, token: u64) -> Result<()> {
+        self.state.maps.tokens.delete(&token.to_ne_bytes())?;
+        Ok(())
+    }
+
+    /// Whether the engine's state is where it was. If somebody removed it, this engine does nothing any more, and
+    /// another is to be opened.
+    pub fn is_current(&self) -> bool {
+        self.state.is_current()
+    }
+
     /// Places mean nothing to another engine.
     fn owns(&self, domain: &Loaded) -> Result<()> {
         match domain.engine == self.state.id() {
@@ -199,6 +258,14 @@ impl Engine {
     pub fn domains(&self) -> Result<Vec<Living>> {
         self.state.change(|change| {
             let listed = change.abouts()?.into_iter().filter(|about| !about.content.canary);
+            listed.map(|about| Ok(Living::new(&about, change.threads(about.place.slot)?))).collect()
+        })
+    }
+
+    /// The published domains that were loaded for a user.
+    pub fn domains_of(&self, user: u32) -> Result<Vec<Living>> {
+        self.state.change(|change| {
+            let listed = change.abouts_of(user)?.into_iter();
             listed.map(|about| Ok(Living::new(&about, change.threads(about.place.slot)?))).collect()
         })
     }

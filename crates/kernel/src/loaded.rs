@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Domains: those this process holds, and what is known of those that are published.
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use landlock_bpf::map::Map;
@@ -100,6 +101,15 @@ impl Loaded {
         Ok(Map::from_pin(self.hold.folder(), &handles::pin(number))?)
     }
 
+    /// What others read the domain's own denials from, without a privilege: the ring buffer, and the map that counts
+    /// denials that found no place in it.
+    ///
+    /// # Errors
+    /// As [`Loaded::denials`].
+    pub fn own_maps(&self) -> Result<[OwnedFd; 2]> {
+        Ok([self.own_map(DENIALS.name)?.into(), self.own_map(LOST.name)?.into()])
+    }
+
     fn own_map(&self, name: &str) -> Result<Map> {
         let folder: &Folder = self.hold.folder();
         match folder.names()?.iter().any(|pin| pin == name) {
@@ -127,6 +137,10 @@ pub struct Living {
     pub parent: Option<u64>,
     /// Whether its denials are recorded apart, for who loaded it.
     pub own_denials: bool,
+    /// The user it was loaded for by who may load for others; else nobody in particular.
+    pub owner: Option<u32>,
+    /// Instructions of its rules, before they were compiled for each hook.
+    pub insns: usize,
 }
 
 impl Living {
@@ -139,6 +153,8 @@ impl Living {
             lacking: about.lacking(),
             parent: about.content.ancestors.last().map(|parent| parent.number),
             own_denials: about.own,
+            owner: about.content.owner,
+            insns: about.content.rules.iter().map(|rule| rule.insns.len()).sum(),
         }
     }
 }

@@ -30,7 +30,7 @@ use crate::programs::{self, Always, GATE, PRESENCE_SIZE, SLOTS};
 use crate::shown::SHOWN_SIZE;
 
 /// Whoever changes what maps, [`crate::about`] or records of denials mean counts on.
-const FORMAT: u32 = 4;
+const FORMAT: u32 = 5;
 /// The folder with the lock of who reads the denials.
 pub(crate) const READER: &str = "reader";
 const FOLDERS: [&str; 4] = [DOMAINS, HOOKS, READER, WATCH];
@@ -159,6 +159,11 @@ impl State {
             Err(error) if error.errno() != Some(Errno::NOENT) => Err(error.into()),
             _ => Err(gone()),
         }
+    }
+
+    /// Whether it is still what is pinned.
+    pub(crate) fn is_current(&self) -> bool {
+        Map::from_pin(self.format(), "threads").is_ok_and(|pinned| pinned.info().id == self.id())
     }
 
     /// Takes everything down if nobody else has it open and no thread is in a domain.

@@ -92,6 +92,8 @@ const ATTACKED: &[&str] = &[
     "--env=LANDLOCK_PROGRAMS=/programs",
     "--env=TMPDIR=/mnt",
 ];
+/// The built `landlockd` comes with its tests.
+const DAEMON: &[&str] = &["--cargo-test=landlock-daemon", "--smp=2"];
 const USER: &[&str] = &["--cargo-test=landlock-bpf", "--cargo-test=landlock-kernel", "--user"];
 
 const LIBRARY: &[&str] = &["--cargo-test=ebpf-landlock", "--smp=2"];
@@ -118,6 +120,13 @@ pub const GROUPS: &[Group] = &[
         command: "attachment --ignored preempted",
         boots: REFUSED,
         minutes: 5,
+    },
+    Group {
+        name: "daemon",
+        guest: DAEMON,
+        command: "served --ignored --nocapture --test-threads=1",
+        boots: BPF,
+        minutes: 10,
     },
     Group { name: "internals", guest: ENGINE, command: "landlock_kernel --ignored", boots: BPF, minutes: 5 },
     Group {

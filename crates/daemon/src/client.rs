@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Asking the daemon, for programs that confine themselves or others.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::time::Duration;
+
+use landlock_bpf::map::Map;
+use landlock_bpf::ring::Ring;
+use landlock_compiler::domain::Domain;
+use landlock_compiler::hooks;
+use landlock_kernel::DomainId;
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
+};
+
+use crate::protocol::{Answer, Parent, Refusal, Request};
+use crate::{SOCKET, rules, socket};
+
+/// How long the daemon may take for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Why there is no answer, or a refusal.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody listens.
+    #[error("landlockd does not answer at {path}: {errno}")]
+    Absent {
+        /// Where.
+        path: String,
+        /// Of connect(2).
+        errno: Errno,
+    },
+    /// Who listens is not root, so it is not landlockd.
+    #[error("who answers at {0} is not landlockd: it is not root")]
+    Stranger(String),
+    /// It said no.
+    #[error("landlockd: {0}")]
+    Refused(#[from] Refusal),
+    /// It said nothing, or what is no answer.
+    #[error("landlockd did not answer: {0}")]
+    Silent(#[source] io::Error),
+    /// The rules cannot be handed over.
+    #[error(transparent)]
+    Rules(#[from] rules::Wrong),
+    /// What the denials are read from is not.
+    #[error(transparent)]
+    Log(#[from] landlock_bpf::Error),
+}
+
+/// The daemon of this machine.
+#[derive(Clone, Debug)]
+pub struct Daemon {
+    path: String,
+    user: u32,
+}
+
+impl Default for Daemon {
+    fn default() -> Daemon {
+        Daemon { path: SOCKET.to_owned(), user: 0 }
+    }
+}
+
+/// A token, good for one thread, for a minute, and as long as this is.
+#[derive(Debug)]
+pub struct Grant {
+    /// For [`landlock_kernel::enter`].
+    pub token: u64,
+    /// The domain's number, which its denials bear.
+    pub number: u64,
+    /// Hooks at which the domain could deny and which this kernel lacks, or lets nobody attach to.
+    pub lacking: Vec<&'static str>,
+    /// The domain's denials, if they were to be its own.
+    pub log: Option<OwnLog>,
+    _connection: OwnedFd,
+}
+
+/// The denials of a domain with a log of its own. Reading them takes no privilege and no daemon.
+#[derive(Debug)]
+pub struct OwnLog {
+    /// The denials.
+    pub denials: Ring,
+    lost: Map,
+}
+
+impl OwnLog {
+    /// How many denials found no place.
+    ///
+    /// # Errors
+    /// If the kernel does not tell this process.
+    pub fn lost(&self) -> Result<u64, landlock_bpf::Error> {
+        let value = self.lost.lookup(&[0; 4])?.unwrap_or_default();
+        Ok(value.first_chunk().map_or(0, |lost| u64::from_ne_bytes(*lost)))
+    }
+}
+
+impl Daemon {
+    /// One at another place, run by this user.
+    pub fn at(path: &Path, user: u32) -> Daemon {
+        Daemon { path: path.display().to_string(), user }
+    }
+
+    /// Whether it is there, and the number of the engine whose domains it loads, to be asked
+    /// [which of them](DomainId::of_this_thread_in) a thread is in.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn hello(&self) -> Result<u32, Error> {
+        match self.ask(Request::Hello, &[])? {
+            (Answer::Hello { engine }, ..) => Ok(engine),
+            _ => Err(nonsense()),
+        }
+    }
+
+    /// A domain of these rules, and those of `parent`, for a thread that is in that.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the reason; the others. Nothing has changed then.
+    pub fn load(&self, domain: &Domain, parent: Option<DomainId>, own_log: bool) -> Result<Grant, Error> {
+        let rules = rules::encode(domain)?;
+        let parent = parent.map(|DomainId { engine, domain }| Parent { engine, domain });
+        let (answer, descriptors, connection) = self.ask(Request::Load { parent, own_log }, &rules)?;
+        let Answer::Granted { token, number, lacking } = answer else { return Err(nonsense()) };
+        let known = |name: String| hooks::by_name(&name).map(|hook| hook.name);
+        let lacking = lacking.into_iter().filter_map(known).collect();
+        let mut descriptors = descriptors.into_iter();
+        let log = match (own_log, descriptors.next(), descriptors.next()) {
+            (false, None, None) => None,
+            (true, Some(denials), Some(lost)) => {
+                Some(OwnLog { denials: Ring::new(Map::received(denials)?)?, lost: Map::received(lost)? })
+            }
+            _ => return Err(nonsense()),
+        };
+        Ok(Grant { token, number, lacking, log, _connection: connection })
+    }
+
+    /// How many threads are in a domain that this user loaded; 0 also if it is gone.
+    ///
+    /// # Errors
+    /// Those of [`Daemon::hello`].
+    pub fn threads(&self, number: u64) -> Result<u64, Error> {
+        match self.ask(Request::Threads(number), &[])? {
+            (Answer::Threads(threads), ..) => Ok(threads),
+            _ => Err(nonsense()),
+        }
+    }
+
+    fn ask(&self, request: Request, rules: &[u8]) -> Result<(Answer, Vec<OwnedFd>, OwnedFd), Error> {
+        let connection = self.connect()?;
+        let request = [&request.encode(), rules].concat();
+        let silent = |errno: Errno| Error::Silent(errno.into());
+        // A daemon that has said no before it heard anything does not listen, but what it said can be heard.
+        let sent = socket::send(&connection, &request, &[], SendFlags::empty());
+        let message = socket::receive(&connection, Answer::MAX, RecvFlags::empty()).map_err(silent)?;
+        match Answer::decode(&message.bytes) {
+            Some(Answer::Refused(refusal)) => Err(refusal.into()),
+            Some(_) if message.is_cut => Err(nonsense()),
+            Some(answer) => Ok((answer, message.descriptors, connection)),
+            None => Err(sent.err().map_or_else(nonsense, silent)),
+        }
+    }
+
+    fn connect(&self) -> Result<OwnedFd, Error> {
+        let absent = |errno| Error::Absent { path: self.path.clone(), errno };
+        let address = SocketAddrUnix::new(self.path.as_str()).map_err(absent)?;
+        let flags = SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(absent)?;
+        for which in [Timeout::Send, Timeout::Recv] {
+            set_socket_timeout(&socket, which, Some(PATIENCE)).map_err(absent)?;
+        }
+        connect(&socket, &address).map_err(absent)?;
+        // Somebody else's daemon could give a token of its own choice.
+        match socket_peercred(&socket) {
+            Ok(credentials) if credentials.uid.as_raw() == self.user => Ok(socket),
+            _ => Err(Error::Stranger(self.path.clone())),
+        }
+    }
+}
+
+fn nonsense() -> Error {
+    Error::Silent(io::Error::new(
+        io::ErrorKind::InvalidData,
+        "it closed the connection, or said what is no answer",
+    ))
+}

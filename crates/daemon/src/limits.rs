@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What one user can have. It is counted by what is in force, so a daemon that is started anew knows it.
+
+use std::time::Duration;
+
+use crate::protocol::{Refusal, Why};
+
+/// What a user has in the kernel, or may have at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Domains alive.
+    pub domains: usize,
+    /// Those of them with a log of their own: a ring buffer of 1 MiB each.
+    pub logs: usize,
+    /// Programs in the kernel: one for each hook a domain can deny at.
+    pub programs: usize,
+    /// Instructions of rules in those programs, before they are compiled: what their memory is a multiple of.
+    pub insns: usize,
+}
+
+/// Most that a user can have. A domain is refused when one of these is reached, so the last one may go beyond by itself.
+pub const MOST: Usage = Usage { domains: 64, logs: 16, programs: 1024, insns: 1 << 18 };
+
+/// Most connections of a user at a time.
+pub const MAX_CONNECTIONS: usize = 1024;
+/// Connections of a user beyond these are closed without an answer.
+pub const MAX_WAITING: usize = 2 * MAX_CONNECTIONS;
+/// Most users at a time.
+pub const MAX_USERS: usize = 128;
+/// Most tokens of a user's that are not used yet.
+pub const MAX_TOKENS: usize = 512;
+/// How long a client may take to say what it wants.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a domain that was just loaded is kept at hand for the next one with the same rules.
+pub const KEPT: Duration = Duration::from_secs(5);
+/// Most domains kept at hand for a user.
+pub const MAX_KEPT: usize = 8;
+
+impl Usage {
+    /// Refuses another domain if there is no place for it.
+    ///
+    /// # Errors
+    /// Which limit is reached, and what to do.
+    pub fn admit(self, own_log: bool) -> Result<(), Refusal> {
+        let reached = [
+            ("domains", self.domains, MOST.domains),
+            ("domains with a log of their own", if own_log { self.logs } else { 0 }, MOST.logs),
+            ("programs in the kernel", self.programs, MOST.programs),
+            ("instructions of rules in the kernel", self.insns, MOST.insns),
+        ];
+        match reached.into_iter().find(|(_, used, most)| used >= most) {
+            None => Ok(()),
+            Some((what, used, most)) => Err(limit(format!(
+                "this user has {used} {what}, and the limit is {most}; domains go when the last process in them ends"
+            ))),
+        }
+    }
+}
+
+/// A limit is reached.
+pub fn limit(text: impl Into<String>) -> Refusal {
+    Refusal::new(Why::Limit, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_limit_is_one_and_logs_count_only_for_logs() {
+        assert_eq!(Usage::default().admit(true), Ok(()));
+        let full = [
+            Usage { domains: MOST.domains, ..Usage::default() },
+            Usage { programs: MOST.programs, ..Usage::default() },
+            Usage { insns: MOST.insns + 1, ..Usage::default() },
+        ];
+        for usage in full {
+            assert_eq!(usage.admit(false).unwrap_err().why, Why::Limit, "{usage:?}");
+        }
+        let logs = Usage { logs: MOST.logs, ..Usage::default() };
+        assert_eq!(logs.admit(false), Ok(()));
+        let refusal = logs.admit(true).unwrap_err();
+        assert_eq!(
+            refusal.text,
+            "this user has 16 domains with a log of their own, and the limit is 16; domains go when the last process \
+             in them ends"
+        );
+    }
+}

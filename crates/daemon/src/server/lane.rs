@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A lane: the thread that serves one user's clients, one after the other. It ends with the last of them.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use landlock_compiler::rule::Rule;
+use landlock_compiler::verify::{Loader, verify};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+
+use super::{Count, Enforcer, lock};
+use crate::limits::{KEPT, MAX_CONNECTIONS, MAX_KEPT, PATIENCE, limit};
+use crate::protocol::{Answer, Parent, Refusal, Request, TOKEN_LIFE, Why};
+use crate::rules::{self, MAX_BYTES};
+use crate::socket::{self, Message};
+
+/// How often is looked which tokens were used.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Most bytes of a request.
+const MOST: usize = Request::SIZE + MAX_BYTES;
+
+pub struct Lane<E: Enforcer> {
+    user: u32,
+    enforcer: Arc<Mutex<E>>,
+    inbox: Receiver<OwnedFd>,
+    wake: Arc<OwnedFd>,
+    count: Arc<Count>,
+    clients: Vec<Client<E::Domain>>,
+    /// The domains that were asked for last, so that the next who wants one finds it.
+    kept: Vec<Kept<E::Domain>>,
+}
+
+struct Client<D> {
+    socket: OwnedFd,
+    until: Instant,
+    grant: Option<Grant<D>>,
+}
+
+/// What a client was given and has not used yet.
+struct Grant<D> {
+    token: u64,
+    _hold: Arc<D>,
+}
+
+struct Kept<D> {
+    parent: Option<Parent>,
+    rules: Vec<u8>,
+    domain: Arc<D>,
+    until: Instant,
+}
+
+/// What becomes of a client.
+enum Next<D> {
+    Wait,
+    Hold(Grant<D>),
+    Close,
+}
+
+impl<E: Enforcer> Lane<E> {
+    pub fn new(
+        user: u32,
+        enforcer: Arc<Mutex<E>>,
+        inbox: Receiver<OwnedFd>,
+        wake: Arc<OwnedFd>,
+        count: Arc<Count>,
+    ) -> Lane<E> {
+        Lane { user, enforcer, inbox, wake, count, clients: Vec::new(), kept: Vec::new() }
+    }
+
+    pub fn serve(mut self) {
+        while !self.is_over() {
+            let ready = self.wait();
+            let now = Instant::now();
+            let clients = std::mem::take(&mut self.clients);
+            for (client, ready) in clients.into_iter().zip(ready) {
+                match self.attend(client, ready, now) {
+                    Some(client) => self.clients.push(client),
+                    None => self.discount(),
+                }
+            }
+            self.welcome();
+            self.kept.retain(|kept| kept.until > now);
+        }
+    }
+
+    /// One client less.
+    fn discount(&self) {
+        let mut count = lock(&self.count);
+        *count = count.map(|count| count - 1);
+    }
+
+    /// Whether there is nothing left to do; from then on no client is given to this lane.
+    fn is_over(&self) -> bool {
+        let mut count = lock(&self.count);
+        let is_over = self.clients.is_empty() && self.kept.is_empty() && *count == Some(0);
+        if is_over {
+            *count = None;
+        }
+        is_over
+    }
+
+    /// Waits until a client says something, there is a new one, or time has passed. Says which ones are to be heard.
+    fn wait(&self) -> Vec<bool> {
+        let sockets = self.clients.iter().map(|client| PollFd::new(&client.socket, PollFlags::IN));
+        let mut ready: Vec<_> =
+            std::iter::once(PollFd::new(&self.wake, PollFlags::IN)).chain(sockets).collect();
+        let wait = Timespec::try_from(LOOK).ok();
+        if poll(&mut ready, wait.as_ref()).is_err() {
+            return vec![false; self.clients.len()];
+        }
+        ready.iter().skip(1).map(|ready| !ready.revents().is_empty()).collect()
+    }
+
+    /// Takes in who is new.
+    fn welcome(&mut self) {
+        let mut woken = [0; 8];
+        // Nothing to read: nobody is new.
+        let _ = rustix::io::read(&self.wake, &mut woken);
+        while let Ok(socket) = self.inbox.try_recv() {
+            if self.clients.len() >= MAX_CONNECTIONS {
+                let refusal =
+                    limit(format!("this user has {MAX_CONNECTIONS} connections to landlockd; try later"));
+                answer(&socket, &Answer::Refused(refusal), &[]);
+                self.discount();
+                continue;
+            }
+            self.clients.push(Client { socket, until: Instant::now() + PATIENCE, grant: None });
+        }
+    }
+
+    /// Does what a client wants, if it wants something; `None`: it is done with.
+    fn attend(
+        &mut self,
+        mut client: Client<E::Domain>,
+        ready: bool,
+        now: Instant,
+    ) -> Option<Client<E::Domain>> {
+        match &client.grant {
+            None if ready => match self.hear(&client.socket) {
+                Next::Close => return None,
+                Next::Wait => {}
+                Next::Hold(grant) => {
+                    client.grant = Some(grant);
+                    client.until = Instant::now() + TOKEN_LIFE;
+                    return Some(client);
+                }
+            },
+            None => {}
+            Some(grant) => {
+                let enforcer = lock(&self.enforcer);
+                // It has nothing more to say: it closed its end, or talks nonsense.
+                let is_over = ready || client.until <= now;
+                if enforcer.is_used(grant.token) {
+                    return None;
+                }
+                if is_over {
+                    enforcer.revoke(grant.token);
+                    return None;
+                }
+            }
+        }
+        (client.until > now).then_some(client)
+    }
+
+    /// Hears a client's request, and answers.
+    fn hear(&mut self, client: &OwnedFd) -> Next<E::Domain> {
+        let message = match socket::receive(client, MOST, RecvFlags::DONTWAIT) {
+            Ok(message) => message,
+            Err(Errno::AGAIN) => return Next::Wait,
+            Err(_) => return Next::Close,
+        };
+        if message.bytes.is_empty() && message.descriptors.is_empty() {
+            return Next::Close;
+        }
+        let (reply, log, grant) =
+            self.fulfil(message).unwrap_or_else(|refusal| (Answer::Refused(refusal), Vec::new(), None));
+        match (answer(client, &reply, &log), grant) {
+            (true, Some(grant)) => Next::Hold(grant),
+            (_, grant) => {
+                if let Some(grant) = grant {
+                    lock(&self.enforcer).revoke(grant.token);
+                }
+                Next::Close
+            }
+        }
+    }
+
+    fn fulfil(&mut self, message: Message) -> Result<Reply<E::Domain>, Refusal> {
+        if !message.descriptors.is_empty() {
+            return Err(Refusal::new(Why::Descriptor, "landlockd takes no descriptors"));
+        }
+        if message.is_cut {
+            return Err(Refusal::new(Why::Malformed, "the message is longer than any request"));
+        }
+        let (request, rules) = Request::decode(&message.bytes)?;
+        match request {
+            Request::Load { parent, own_log } => self.grant(rules.to_vec(), parent, own_log),
+            Request::Hello => Ok((Answer::Hello { engine: lock(&self.enforcer).id() }, Vec::new(), None)),
+            Request::Threads(number) => {
+                let threads = lock(&self.enforcer).threads(self.user, number)?;
+                Ok((Answer::Threads(threads), Vec::new(), None))
+            }
+        }
+    }
+
+    fn grant(
+        &mut self,
+        rules: Vec<u8>,
+        parent: Option<Parent>,
+        own_log: bool,
+    ) -> Result<Reply<E::Domain>, Refusal> {
+        let hold = match own_log {
+            true => Arc::new(self.load(&verified(&rules)?, parent, true)?),
+            false => self.shared(rules, parent)?,
+        };
+        let enforcer = lock(&self.enforcer);
+        if !enforcer.is_current() {
+            return Err(Refusal::new(Why::Kernel, "the kernel target's state was removed; try again"));
+        }
+        let (number, lacking) = enforcer.describe(&hold);
+        let log = if own_log { enforcer.log(&hold)? } else { Vec::new() };
+        let token = enforcer.token(&hold)?;
+        Ok((Answer::Granted { token, number, lacking }, log, Some(Grant { token, _hold: hold })))
+    }
+
+    /// The domain of these rules that the user's threads share. The same bytes were verified before.
+    fn shared(&mut self, rules: Vec<u8>, parent: Option<Parent>) -> Result<Arc<E::Domain>, Refusal> {
+        let until = Instant::now() + KEPT;
+        if let Some(kept) = self.kept.iter_mut().find(|kept| kept.parent == parent && kept.rules == rules) {
+            kept.until = until;
+            return Ok(kept.domain.clone());
+        }
+        let judged = verified(&rules)?;
+        let found = lock(&self.enforcer).find(self.user, &judged, parent)?;
+        let domain = Arc::new(match found {
+            Some(domain) => domain,
+            None => self.load(&judged, parent, false)?,
+        });
+        if self.kept.len() >= MAX_KEPT {
+            self.kept.remove(0);
+        }
+        self.kept.push(Kept { parent, rules, domain: domain.clone(), until });
+        Ok(domain)
+    }
+
+    /// A new domain, if there is a place for it, also after what nobody needs any more is gone.
+    fn load(&mut self, rules: &[Rule], parent: Option<Parent>, own_log: bool) -> Result<E::Domain, Refusal> {
+        let mut enforcer = lock(&self.enforcer);
+        if enforcer.usage(self.user)?.admit(own_log).is_err() {
+            self.kept.clear();
+            enforcer.collect();
+            enforcer.usage(self.user)?.admit(own_log)?;
+        }
+        enforcer.load(self.user, rules, parent, own_log)
+    }
+}
+
+/// An answer, the descriptors that belong to it, and what is kept for the client.
+type Reply<D> = (Answer, Vec<OwnedFd>, Option<Grant<D>>);
+
+/// The rules of a client, who has no privilege that counted.
+fn verified(bytes: &[u8]) -> Result<Vec<Rule>, Refusal> {
+    let objects = rules::decode(bytes).map_err(|wrong| Refusal::new(Why::Rules, wrong.to_string()))?;
+    let judge = |object| verify(object, &Loader::default());
+    let rules: Result<_, _> = objects.into_iter().map(judge).collect();
+    rules.map_err(|problems| Refusal::new(Why::Rules, problems.to_string()))
+}
+
+/// Whether the client has the answer. It never has to be waited for: a client that asked once has room for it.
+fn answer(client: &OwnedFd, answer: &Answer, descriptors: &[OwnedFd]) -> bool {
+    let descriptors: Vec<_> = descriptors.iter().map(AsFd::as_fd).collect();
+    socket::send(client, &answer.encode(), &descriptors, SendFlags::DONTWAIT).is_ok()
+}
+
+impl<E: Enforcer> Drop for Lane<E> {
+    /// Also if it panicked: the next client of the user gets another lane.
+    fn drop(&mut self) {
+        *lock(&self.count) = None;
+    }
+}

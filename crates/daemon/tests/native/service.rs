@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What clients get.
+
+use std::os::fd::AsFd;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use landlock_compiler::verify::{Loader, verify_newest};
+use landlock_daemon::client::{Daemon, Error};
+use landlock_daemon::limits::MOST;
+use landlock_daemon::protocol::Why;
+use landlock_daemon::server::End;
+
+use crate::fake::{LONG, Live, domain, rule, until};
+
+#[test]
+fn a_token_is_good_once_and_as_long_as_its_client_is_there() {
+    let live = Live::start(LONG);
+    assert_eq!(live.daemon().hello().unwrap(), 7);
+    let [used, given_up] = [(); 2].map(|()| live.daemon().load(&domain([rule("one")]), None, false).unwrap());
+    assert_eq!((used.lacking.as_slice(), used.number), (["uring_cmd"].as_slice(), given_up.number));
+    assert!(live.books.enter(used.token) && !live.books.enter(used.token));
+    let token = given_up.token;
+    drop(given_up);
+    until(|| live.books.tokens() == 0);
+    assert!(!live.books.enter(token));
+}
+
+#[test]
+fn the_same_rules_are_loaded_once_and_go_after_a_while() {
+    let live = Live::start(LONG);
+    let grants: Vec<_> =
+        (0..10).map(|_| live.daemon().load(&domain([rule("same")]), None, false).unwrap()).collect();
+    let other = live.daemon().load(&domain([rule("other")]), None, false).unwrap();
+    assert_eq!(live.books.loads.load(Ordering::Relaxed), 2);
+    assert!(grants.iter().all(|grant| grant.number == grants[0].number && grant.number != other.number));
+    assert!(live.daemon().threads(other.number).unwrap() > 0);
+    assert_eq!(live.daemon().threads(other.number + 1000).unwrap(), 0);
+    drop((grants, other));
+    until(|| live.books.held() == 0);
+}
+
+#[test]
+fn a_full_table_refuses_and_has_places_again() {
+    let live = Live::start(LONG);
+    let load = |index: usize| live.daemon().load(&domain([rule(&format!("rule{index}"))]), None, false);
+    let grants: Vec<_> = (0..MOST.domains).map(|index| load(index).unwrap()).collect();
+    match load(MOST.domains) {
+        Err(Error::Refused(refusal)) => {
+            assert_eq!(refusal.why, Why::Limit);
+            assert!(refusal.text.contains("the limit is 64"), "{refusal}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // What is there already takes no place.
+    load(0).unwrap();
+    drop(grants);
+    until(|| load(MOST.domains).is_ok());
+}
+
+#[test]
+fn rules_are_verified_again() {
+    let live = Live::start(LONG);
+    let text = "
+.rule newer
+.abi 2
+.event FS
+r0 = 1
+exit
+";
+    let object = landlock_compiler::asm::parse(text, "test").unwrap().remove(0);
+    let newer = verify_newest(object, &Loader::default()).unwrap();
+    let debug =
+        landlock_compiler::asm::parse(".rule debug\n.event FS\n.ability DEBUG\nr0 = 1\nexit\n", "test");
+    let debug = verify_newest(debug.unwrap().remove(0), &Loader { cap_sys_admin: true }).unwrap();
+    for refused in [newer, debug] {
+        let answer = live.daemon().load(&domain([rule("good"), refused]), None, false);
+        assert!(matches!(&answer, Err(Error::Refused(refusal)) if refusal.why == Why::Rules), "{answer:?}");
+    }
+    live.daemon().load(&domain([rule("good")]), None, false).unwrap();
+    assert_eq!(live.books.loads.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn who_is_not_the_expected_user_is_not_believed() {
+    let live = Live::start(LONG);
+    let stranger = Daemon::at(&live.socket, rustix::process::geteuid().as_raw() + 1);
+    assert!(matches!(stranger.hello(), Err(Error::Stranger(_))));
+    let nobody = Daemon::at(&live.socket.with_extension("none"), 0);
+    assert!(matches!(nobody.hello(), Err(Error::Absent { .. })));
+}
+
+#[test]
+fn it_ends_when_nobody_wants_anything_and_when_its_ground_is_gone() {
+    let live = Live::start(Duration::from_millis(200));
+    let grant = live.daemon().load(&domain([rule("one")]), None, false).unwrap();
+    assert!(live.books.enter(grant.token));
+    assert_eq!(live.end(), End::Idle);
+
+    let live = Live::start(LONG);
+    live.books.is_gone.store(true, Ordering::Relaxed);
+    let answer = live.daemon().load(&domain([rule("one")]), None, false);
+    assert!(answer.is_err());
+    assert_eq!(live.end(), End::Gone);
+}
+
+#[test]
+fn a_silent_client_is_dropped() {
+    let live = Live::start(LONG);
+    let silent = live.connect();
+    let mut nothing = [0; 1];
+    // The end comes from the other side.
+    assert_eq!(rustix::io::read(silent.as_fd(), &mut nothing), Ok(0));
+}
