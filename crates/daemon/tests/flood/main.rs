@@ -90,6 +90,9 @@ fn descriptors_are_refused_and_the_same_request_without_one_is_not() {
     assert_eq!(refused(say(&[good(), vec![0; MAX_BYTES]].concat(), &[])), Some(Why::Malformed));
     assert_eq!(refused(say(&[LOAD.encode().as_slice(), b"garbage"].concat(), &[])), Some(Why::Rules));
     assert_eq!(refused(say(&LOAD.encode(), &[])), Some(Why::Rules));
+    let mut newer = good();
+    newer[Request::SIZE] = 2;
+    assert_eq!(refused(say(&newer, &[])), Some(Why::Rules));
     assert!(matches!(say(&good(), &[]), Some(Answer::Granted { .. })));
 }
 
