@@ -20,13 +20,13 @@ use landlock_daemon::protocol::{Parent, Refusal};
 use landlock_daemon::server::{End, Enforcer, serve};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-type Hold = std::sync::Weak<u64>;
+type Known = (u32, Vec<String>, std::sync::Weak<u64>);
 
 /// What is in force, were it a kernel.
 #[derive(Default)]
 pub struct Books {
     /// Domains by number: whose, their rules, and whether somebody holds them.
-    domains: Mutex<BTreeMap<u64, (u32, Vec<String>, Hold)>>,
+    domains: Mutex<BTreeMap<u64, Known>>,
     tokens: Mutex<BTreeSet<u64>>,
     last: AtomicU64,
     pub is_gone: AtomicBool,
