@@ -40,8 +40,8 @@ struct Supervisor {
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let report = probe();
     let kernel = kernel::ask();
-    let auto = match (&kernel.verdict, report.verdict()) {
-        (Answer::Yes, _) => Some("kernel"),
+    let auto = match (kernel.works_for_us(), report.verdict()) {
+        (true, _) => Some("kernel"),
         (_, Answer::Yes) => Some("supervisor"),
         _ => None,
     };

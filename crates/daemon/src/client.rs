@@ -75,7 +75,14 @@ pub struct Grant {
     pub lacking: Vec<&'static str>,
     /// The domain's denials, if they were to be its own.
     pub log: Option<OwnLog>,
-    _connection: OwnedFd,
+    /// Without it the token is worth nothing.
+    pub connection: Connection,
+}
+
+/// What a token depends on.
+#[derive(Debug)]
+pub struct Connection {
+    _socket: OwnedFd,
 }
 
 /// The denials of a domain with a log of its own. Reading them takes no privilege and no daemon.
@@ -83,16 +90,21 @@ pub struct Grant {
 pub struct OwnLog {
     /// The denials.
     pub denials: Ring,
-    lost: Map,
+    /// Those that found no place.
+    pub lost: Lost,
 }
 
-impl OwnLog {
-    /// How many denials found no place.
+/// Denials that found no place.
+#[derive(Debug)]
+pub struct Lost(Map);
+
+impl Lost {
+    /// How many.
     ///
     /// # Errors
     /// If the kernel does not tell this process.
-    pub fn lost(&self) -> Result<u64, landlock_bpf::Error> {
-        let value = self.lost.lookup(&[0; 4])?.unwrap_or_default();
+    pub fn count(&self) -> Result<u64, landlock_bpf::Error> {
+        let value = self.0.lookup(&[0; 4])?.unwrap_or_default();
         Ok(value.first_chunk().map_or(0, |lost| u64::from_ne_bytes(*lost)))
     }
 }
@@ -129,12 +141,13 @@ impl Daemon {
         let mut descriptors = descriptors.into_iter();
         let log = match (own_log, descriptors.next(), descriptors.next()) {
             (false, None, None) => None,
-            (true, Some(denials), Some(lost)) => {
-                Some(OwnLog { denials: Ring::new(Map::received(denials)?)?, lost: Map::received(lost)? })
-            }
+            (true, Some(denials), Some(lost)) => Some(OwnLog {
+                denials: Ring::new(Map::received(denials)?)?,
+                lost: Lost(Map::received(lost)?),
+            }),
             _ => return Err(nonsense()),
         };
-        Ok(Grant { token, number, lacking, log, _connection: connection })
+        Ok(Grant { token, number, lacking, log, connection: Connection { _socket: connection } })
     }
 
     /// How many threads are in a domain that this user loaded; 0 also if it is gone.

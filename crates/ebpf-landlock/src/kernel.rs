@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The kernel target: a domain is loaded, and threads enter it by themselves.
 //!
-//! The rules are in the kernel before anybody is confined, and stay in force whatever happens to us.
+//! The rules are in the kernel before anybody is confined, and stay in force whatever happens to us. Who may loads
+//! them itself; others, and who is in a domain already, ask landlockd.
+
+mod served;
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,13 +12,15 @@ use std::time::Duration;
 use landlock_bpf::ring::Ring;
 use landlock_compiler::denial::{Denial, Log, Lost, RuleSeen, now};
 use landlock_compiler::domain::Domain;
-use landlock_kernel::{Denials, Engine, Loaded};
+use landlock_daemon::client;
+use landlock_kernel::{Denials, DomainId, Engine, Loaded};
 use landlock_supervisor::{Filters, Outcome, Waiter};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
 
-use crate::records;
+use crate::{loader, records};
+use served::Served;
 
 /// Why the kernel target does not do what was asked. Nothing ran.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +29,9 @@ pub enum Error {
     /// The target does not work for this process, or not for these rules.
     #[error(transparent)]
     Target(#[from] landlock_kernel::Error),
+    /// This process may not load rules, and landlockd does not do it for it.
+    #[error("only root outside of domains loads rules itself, and {0}")]
+    Daemon(#[from] client::Error),
     /// A process could not be started, or be confined.
     #[error(transparent)]
     Process(#[from] landlock_supervisor::Error),
@@ -52,10 +60,18 @@ pub fn ask() -> Result<Engine> {
 /// A domain in the kernel, for threads to enter.
 #[derive(Debug)]
 pub struct Prepared {
-    engine: Engine,
-    loaded: Loaded,
+    source: Source,
+    domain: Domain,
     /// What seccomp does of the domain.
     filters: Filters,
+}
+
+/// Who loaded it.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it, in a box")]
+enum Source {
+    Ourselves { engine: Engine, loaded: Loaded },
+    Daemon(Served),
 }
 
 impl Prepared {
@@ -65,14 +81,23 @@ impl Prepared {
     /// The kernel target does not work for this process, or the rules do not fit. Nobody is confined by it.
     pub fn new(domain: &Domain, own_log: bool) -> Result<Prepared> {
         let filters = Filters::of(domain).map_err(Error::Filters)?;
-        let mut engine = Engine::open()?;
-        let loaded = engine.load(domain, if own_log { Denials::Own } else { Denials::Shared })?;
-        Ok(Prepared { engine, loaded, filters })
+        let source = match loader().cap_sys_admin && DomainId::of_this_thread().is_none() {
+            true => {
+                let mut engine = Engine::open()?;
+                let loaded = engine.load(domain, if own_log { Denials::Own } else { Denials::Shared })?;
+                Source::Ourselves { engine, loaded }
+            }
+            false => Source::Daemon(Served::new(domain, own_log)?),
+        };
+        Ok(Prepared { source, domain: domain.clone(), filters })
     }
 
     /// Hooks at which a rule could deny and which this kernel lacks, or lets nobody attach to.
     pub fn lacking(&self) -> &[&'static str] {
-        self.loaded.lacking()
+        match &self.source {
+            Source::Ourselves { loaded, .. } => loaded.lacking(),
+            Source::Daemon(served) => served.lacking(),
+        }
     }
 
     /// What lets one thread in.
@@ -80,7 +105,14 @@ impl Prepared {
     /// # Errors
     /// There is no place for it.
     pub fn entry(&self) -> Result<Entry> {
-        Ok(Entry { token: self.engine.token(&self.loaded)?, filters: self.filters.clone() })
+        let (token, connection) = match &self.source {
+            Source::Ourselves { engine, loaded } => (engine.token(loaded)?, None),
+            Source::Daemon(served) => {
+                let grant = served.grant()?;
+                (grant.token, Some(grant.connection))
+            }
+        };
+        Ok(Entry { token, _connection: connection, filters: self.filters.clone() })
     }
 
     /// The domain's own denials.
@@ -88,7 +120,14 @@ impl Prepared {
     /// # Errors
     /// [`landlock_kernel::Error::NotOwn`].
     pub fn log(&self) -> Result<OwnLog> {
-        Ok(OwnLog { ring: self.loaded.denials()?, loaded: self.loaded.clone(), lost: 0 })
+        let (ring, counter) = match &self.source {
+            Source::Ourselves { loaded, .. } => (loaded.denials()?, Counter::Loaded(loaded.clone())),
+            Source::Daemon(served) => {
+                let client::OwnLog { denials, lost } = served.log().ok_or(landlock_kernel::Error::NotOwn)?;
+                (denials, Counter::Received(lost))
+            }
+        };
+        Ok(OwnLog { ring, domain: self.domain.clone(), counter, lost: 0 })
     }
 
     /// Runs the command in the domain, and waits for it. The calling process must have one thread. A process beside the
@@ -104,9 +143,14 @@ impl Prepared {
     }
 
     fn is_inhabited(&self) -> bool {
-        let here =
-            |living: landlock_kernel::Living| living.number == self.loaded.number() && living.threads > 0;
-        self.engine.domains().is_ok_and(|domains| domains.into_iter().any(here))
+        match &self.source {
+            Source::Ourselves { engine, loaded } => {
+                let here =
+                    |living: landlock_kernel::Living| living.number == loaded.number() && living.threads > 0;
+                engine.domains().is_ok_and(|domains| domains.into_iter().any(here))
+            }
+            Source::Daemon(served) => served.is_inhabited(),
+        }
     }
 }
 
@@ -114,6 +158,8 @@ impl Prepared {
 #[derive(Debug)]
 pub struct Entry {
     token: u64,
+    /// The daemon's, good as long as this is.
+    _connection: Option<client::Connection>,
     filters: Filters,
 }
 
@@ -143,16 +189,24 @@ impl Entry {
 #[derive(Debug)]
 pub struct OwnLog {
     ring: Ring,
-    loaded: Loaded,
+    domain: Domain,
+    counter: Counter,
     /// How many were told as lost.
     lost: u64,
+}
+
+/// Where denials that found no place are counted.
+#[derive(Debug)]
+enum Counter {
+    Loaded(Loaded),
+    Received(client::Lost),
 }
 
 impl OwnLog {
     /// Takes those that came since the last call, and how many found no place.
     pub fn take(&mut self, mut each: impl FnMut(Denial)) -> Option<Lost> {
         records::take(&mut self.ring, |record| {
-            each(records::denial(record, RuleSeen::recorded(self.loaded.domain(), record)));
+            each(records::denial(record, RuleSeen::recorded(&self.domain, record)));
         });
         let lost = self.lost();
         let new = lost.checked_sub(self.lost).filter(|new| *new > 0)?;
@@ -162,7 +216,11 @@ impl OwnLog {
 
     /// How many found no place so far.
     pub fn lost(&self) -> u64 {
-        self.loaded.lost_denials().unwrap_or(self.lost)
+        let lost = match &self.counter {
+            Counter::Loaded(loaded) => loaded.lost_denials().ok(),
+            Counter::Received(lost) => lost.count().ok(),
+        };
+        lost.unwrap_or(self.lost)
     }
 
     fn write(&mut self, log: &Log) {
@@ -187,9 +245,12 @@ fn keep(prepared: Prepared, mut own: Option<OwnLog>, waiter: Waiter, log: &Log) 
         pause = LONGEST_PAUSE.min(pause * 2);
     }
     own.iter_mut().for_each(|own| own.write(log));
+    let is_ours = matches!(prepared.source, Source::Ourselves { .. });
     drop((own, prepared));
     // The waiter is gone, and whoever comes next need not find the domain.
-    drop(Engine::open());
+    if is_ours {
+        drop(Engine::open());
+    }
 }
 
 /// How long the end of the last thread in the domain may go unnoticed.

@@ -4,6 +4,7 @@
 use std::fmt::Write;
 
 use landlock_bpf::probe::{Preemption, preemption};
+use landlock_daemon::client::Daemon;
 use landlock_kernel::{Attachment, Engine, Error};
 use landlock_supervisor::probe::Answer;
 use serde::Serialize;
@@ -23,6 +24,8 @@ pub struct Kernel {
     lacking: Option<Vec<Lacking>>,
     /// How many domains live.
     domains: Option<usize>,
+    /// Whether landlockd answers, which loads rules for who may not.
+    pub landlockd: Answer,
 }
 
 #[derive(Serialize)]
@@ -50,7 +53,18 @@ pub fn ask() -> Kernel {
         lacking.into_iter().map(|lacking| Lacking { hook: lacking.hook, why: lacking.why }).collect()
     });
     let domains = engine.ok().and_then(|engine| engine.domains().ok()).map(|domains| domains.len());
-    Kernel { verdict, attachment, preemption, lacking, domains }
+    Kernel { verdict, attachment, preemption, lacking, domains, landlockd: landlockd() }
+}
+
+fn landlockd() -> Answer {
+    match Daemon::default().hello() {
+        Ok(_) => Answer::Yes,
+        Err(error) => Answer::No {
+            found: error.to_string(),
+            change: "as root, start it: systemctl enable --now landlockd.socket, or landlockd --socket PATH"
+                .to_owned(),
+        },
+    }
 }
 
 fn change(error: &Error) -> &'static str {
@@ -73,8 +87,15 @@ fn change(error: &Error) -> &'static str {
 }
 
 impl Kernel {
+    /// Whether this process can have it, by itself or from landlockd: who may load rules does not ask that.
+    pub fn works_for_us(&self) -> bool {
+        let ours = self.verdict == Answer::Yes;
+        ours || (self.landlockd == Answer::Yes && !ebpf_landlock::loader().cap_sys_admin)
+    }
+
     pub fn text(&self, text: &mut String) {
         line(text, 0, "kernel target", &self.verdict);
+        line(text, 0, "landlockd", &self.landlockd);
         let attachment = match self.attachment {
             Some("lsm") => "as a security module, with bpf in the list of active ones",
             Some(_) => "in the place of security_* functions, which nothing preempts",

@@ -2,6 +2,7 @@
 //! The daemon with the kernel: `cargo xtask guest-test daemon` runs these in guests, one after the other. Root starts
 //! the daemon; who asks it is an ordinary user.
 
+mod command;
 mod users;
 
 use std::fs::{File, OpenOptions};

@@ -93,7 +93,7 @@ const ATTACKED: &[&str] = &[
     "--env=TMPDIR=/mnt",
 ];
 /// The built `landlockd` comes with its tests.
-const DAEMON: &[&str] = &["--cargo-test=landlock-daemon", "--smp=2"];
+const DAEMON: &[&str] = &["--cargo-test=landlock-daemon", "--cargo-bin=landlock", "--smp=2"];
 const USER: &[&str] = &["--cargo-test=landlock-bpf", "--cargo-test=landlock-kernel", "--user"];
 
 const LIBRARY: &[&str] = &["--cargo-test=ebpf-landlock", "--smp=2"];
