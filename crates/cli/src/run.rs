@@ -74,7 +74,7 @@ pub struct How {
 enum Asked {
     /// The kernel target where it works, else the supervisor.
     Auto,
-    /// The kernel itself, at its LSM hooks; needs root, see `landlock status`.
+    /// The kernel itself, at its LSM hooks; needs root or landlockd, see `landlock status`.
     Kernel,
     /// A process beside the command: no privileges needed.
     Supervisor,

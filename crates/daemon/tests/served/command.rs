@@ -22,7 +22,7 @@ fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
     chown(folder.path(), Some(ONE), Some(ONE)).unwrap();
-    for (name, actions) in [("no-new", NEW), ("no-removal", REMOVE), ("harmless", 1 << 20)] {
+    for (name, actions) in [("no_new", NEW), ("no_removal", REMOVE), ("harmless", 1 << 20)] {
         std::fs::write(folder.path().join(format!("{name}.s")), text(name, actions)).unwrap();
     }
     folder
@@ -59,7 +59,7 @@ fn a_user_s_command_is_confined_by_the_kernel_if_there_is_a_daemon() {
     for target in ["kernel", "auto"] {
         let (code, made, text) = touch(target, "harmless.s");
         assert!(code == Some(0) && made && text.contains("target kernel"), "{code:?} {text}");
-        let (code, made, text) = touch(target, "no-new.s");
+        let (code, made, text) = touch(target, "no_new.s");
         assert!(code == Some(1) && !made && text.contains("target kernel"), "{code:?} {text}");
     }
     let status = landlock(&folder, ONE, &["status"]).output().unwrap();
@@ -71,7 +71,7 @@ fn a_user_s_command_is_confined_by_the_kernel_if_there_is_a_daemon() {
     let mut waiting = landlock(
         &folder,
         ONE,
-        &["run", "--target", "kernel", "--rule", "no-new.s", "--", "sh", "-c", script],
+        &["run", "--target", "kernel", "--rule", "no_new.s", "--", "sh", "-c", script],
     )
     .spawn()
     .unwrap();
@@ -90,16 +90,16 @@ fn a_user_s_denials_are_logged_and_sandboxes_nest() {
     let folder = folder();
     for user in [ONE, 0] {
         let log = format!("log-{user}");
-        let logged = ["run", "--target", "kernel", "--log", &log, "--rule", "no-new.s", "--", "touch", "new"];
+        let logged = ["run", "--target", "kernel", "--log", &log, "--rule", "no_new.s", "--", "touch", "new"];
         let output = landlock(&folder, user, &logged).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{}", said(&output));
         let lines = std::fs::read_to_string(folder.path().join(&log)).unwrap();
-        assert!(lines.lines().count() == 1 && lines.contains("no-new"), "{lines}");
+        assert!(lines.lines().count() == 1 && lines.contains("no_new"), "{lines}");
 
         // The inner one denies what its rule denies, and what the outer one's does.
-        let inner = "touch new; landlock run --target kernel --rule no-removal.s -- sh -c 'rm old; touch new; echo in'";
+        let inner = "touch new; landlock run --target kernel --rule no_removal.s -- sh -c 'rm old; touch new; echo in'";
         std::fs::write(folder.path().join("old"), "").unwrap();
-        let outer = ["run", "--target", "kernel", "--rule", "no-new.s", "--", "sh", "-c", inner];
+        let outer = ["run", "--target", "kernel", "--rule", "no_new.s", "--", "sh", "-c", inner];
         let output = landlock(&folder, user, &outer).output().unwrap();
         assert!(said(&output).contains("in\n"), "{}", said(&output));
         assert!(folder.path().join("old").exists() && !folder.path().join("new").exists());
