@@ -241,6 +241,10 @@ impl<E: Enforcer> Lane<E> {
             Some(domain) => domain,
             None => self.load(&judged, parent, false)?,
         });
+        // Below another, what its handles are may have changed by the next time.
+        if parent.is_some() {
+            return Ok(domain);
+        }
         if self.kept.len() >= MAX_KEPT {
             self.kept.remove(0);
         }
