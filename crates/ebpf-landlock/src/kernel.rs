@@ -235,7 +235,7 @@ fn keep(prepared: Prepared, mut own: Option<OwnLog>, waiter: Waiter, log: &Log) 
     while !wait(&mut own, Some(&waiter), None, log) {}
     waiter.dismiss(|| own.iter_mut().for_each(|own| own.write(log)));
     // Whose descriptors of handles are these, if not ours?
-    if own.is_none() && prepared.loaded.domain().maps().is_empty() {
+    if own.is_none() && prepared.domain.maps().is_empty() {
         return;
     }
     // The kernel forgets a thread a while after its end.
