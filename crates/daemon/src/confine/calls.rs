@@ -68,8 +68,8 @@ const CALLS: &[c_long] = &[
     SYS_exit_group,
 ];
 
-/// Commands of bpf(2): maps and their elements, programs, pins, descriptions, links.
-const BPF: &[u64] = &[0, 1, 2, 3, 4, 5, 6, 7, 15, 22, 24, 28];
+/// Commands of bpf(2): maps and their elements, programs, pins, descriptions, types, links.
+const BPF: &[u64] = &[0, 1, 2, 3, 4, 5, 6, 7, 15, 18, 22, 24, 28];
 
 /// A thread of the same process, and nothing else that clone(2) makes.
 const THREAD: u64 = (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND) as u64;
