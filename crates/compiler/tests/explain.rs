@@ -12,13 +12,13 @@ use landlock_compiler::explain::explain;
 use landlock_compiler::object::RuleObject;
 use landlock_compiler::read::read_file;
 use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::{Loader, verify};
+use landlock_compiler::verify::{Loader, verify_newest};
 
 fn verified(objects: Vec<RuleObject>) -> Vec<Rule> {
     let loader = Loader { cap_sys_admin: true };
     objects
         .into_iter()
-        .map(|object| verify(object, &loader).unwrap_or_else(|error| panic!("{error}")))
+        .map(|object| verify_newest(object, &loader).unwrap_or_else(|error| panic!("{error}")))
         .collect()
 }
 

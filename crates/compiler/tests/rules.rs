@@ -11,7 +11,7 @@ use landlock_compiler::elf::read_elf;
 use landlock_compiler::evaluate::{Current, Input};
 use landlock_compiler::read::read_file;
 use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::{Loader, verify};
+use landlock_compiler::verify::{Loader, verify_newest};
 
 const DIRECTORY: u32 = 0o040_755;
 const REGULAR: u32 = 0o100_644;
@@ -23,7 +23,7 @@ const SOCKET: u32 = 0o140_777;
 fn shipped(file: &str) -> Rule {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../rules").join(file);
     let object = read_file(&path).unwrap_or_else(|error| panic!("{error}")).remove(0);
-    verify(object, &Loader { cap_sys_admin: true }).unwrap_or_else(|problems| panic!("{problems}"))
+    verify_newest(object, &Loader { cap_sys_admin: true }).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 fn input(event: Event, arg2: u64, mode: Option<u32>) -> Input {
@@ -46,7 +46,7 @@ fn every_clang_makes_rules_the_verifier_accepts() {
             for object in read_elf(&clang.compile(&source).unwrap()).unwrap() {
                 let debug = object.subtype.unwrap().ability != 0;
                 assert_eq!(debug, source.ends_with("landlock1.c"), "only the debug rule needs a privilege");
-                let rule = verify(object, &Loader { cap_sys_admin: debug });
+                let rule = verify_newest(object, &Loader { cap_sys_admin: debug });
                 rule.unwrap_or_else(|problems| panic!("{source:?} by {clang:?}: {problems}"));
             }
         }
