@@ -202,7 +202,7 @@ fn rules_tied_to_hooks_answer_as_the_evaluator_does() {
     println!("{} random domains, as evaluated: {seen:?}", 2 * DOMAINS);
     let errnos = seen.iter().filter(|(_, answer)| answer.is_err_and(|errno| errno != 1)).count();
     assert!(
-        seen.contains(&("openat", Ok(()))) && seen.contains(&("pread64", Ok(()))) && errnos > 2,
+        seen.contains(&("openat", Ok(()))) && seen.contains(&("pread64", Ok(()))) && errnos > 0,
         "{seen:?}"
     );
 }
