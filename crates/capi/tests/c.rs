@@ -33,6 +33,9 @@ fn main() {
         }
         println!("test {name} ... ok");
     }
+    let status = confined(&in_rust(&folder), "all");
+    assert!(status.success(), "twin: {status}");
+    println!("test twin ... ok");
     std::fs::remove_dir_all(&folder).expect("the folder gone");
 }
 
@@ -48,6 +51,22 @@ const TWINS: &[(&str, &[&str])] = &[
 fn confined(program: &Path, part: &str) -> std::process::ExitStatus {
     let sandbox = Sandbox::new(Domain::default()).with_target(Choice::Supervisor).stackable(true);
     sandbox.spawn(command(program, part)).expect("a sandbox").wait().expect("an end")
+}
+
+/// The program in Rust, with the shared library that the others have used.
+fn in_rust(folder: &Path) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/tests/v7/programs/twin.rs");
+    let program = folder.join("twin");
+    let library = folder.join("liblandlock-ebpf.so.0");
+    let rustc = Command::new(Path::new(env!("CARGO")).with_file_name("rustc"))
+        .args(["--edition=2024", "--cfg=api", "-o"])
+        .args([&program, &source])
+        .arg(format!("-Clink-arg={}", library.display()))
+        .arg(format!("-Clink-arg=-Wl,-rpath,{}", folder.display()))
+        .output()
+        .expect("rustc beside cargo");
+    assert!(rustc.status.success(), "{}", String::from_utf8_lossy(&rustc.stderr));
+    program
 }
 
 /// Cargo does not build them for a test: nothing in Rust links to them.

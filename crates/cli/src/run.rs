@@ -70,8 +70,8 @@ pub struct How {
     verbose: bool,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Asked {
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Asked {
     /// The kernel target where it works, else the supervisor.
     Auto,
     /// The kernel itself, at its LSM hooks; needs root or landlockd, see `landlock status`.

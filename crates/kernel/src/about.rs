@@ -15,6 +15,7 @@ use landlock_compiler::map::{self as handles, Definition};
 use landlock_compiler::object::RuleObject;
 use landlock_compiler::rule::Rule;
 use landlock_compiler::verify::{Loader, Problems, verify_newest};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -57,13 +58,19 @@ impl DomainId {
 
     /// The calling thread's domain of this engine ([`crate::Engine::id`]). It takes no privilege.
     pub fn of_this_thread_in(engine: u32) -> Option<DomainId> {
-        let domain = answered(|byte| prctl::ask(engine, byte))?;
+        DomainId::of_thread_in(engine, prctl::call)
+    }
+
+    /// The domain of this engine that another thread is in, which is made to call prctl(2) with an option and two
+    /// arguments, and gives the errno.
+    pub fn of_thread_in(engine: u32, mut prctl: impl FnMut([u64; 3]) -> Option<Errno>) -> Option<DomainId> {
+        let domain = answered(|byte| prctl::told(prctl(prctl::asking(engine, byte))?))?;
         Some(DomainId { engine, domain: u64::from_ne_bytes(domain) })
     }
 }
 
 /// The bytes the gate tells, the lowest first.
-fn answered<const N: usize>(byte: impl Fn(u8) -> Option<u8>) -> Option<[u8; N]> {
+fn answered<const N: usize>(byte: impl FnMut(u8) -> Option<u8>) -> Option<[u8; N]> {
     let bytes: Option<Vec<u8>> = (0..).map(byte).take(N).collect();
     bytes?.try_into().ok()
 }

@@ -13,6 +13,7 @@ use landlock_compiler::denial::RuleSeen;
 use landlock_compiler::domain::Domain;
 use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::rule::Rule;
+use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::about::{Content, DomainId};
@@ -202,8 +203,14 @@ impl Engine {
 
     /// Puts the calling thread into the domain, for ever; what it starts from now on is in it as well.
     pub fn enter(&self, domain: &Loaded) -> Result<()> {
+        self.enter_by(domain, prctl::call)
+    }
+
+    /// The same for another thread, which is made to call prctl(2) with an option and two arguments, and gives the
+    /// errno.
+    pub fn enter_by(&self, domain: &Loaded, prctl: impl FnOnce([u64; 3]) -> Option<Errno>) -> Result<()> {
         let token = self.token(domain)?;
-        let answer = enter(token);
+        let answer = entered(prctl(prctl::entering(token)));
         // Not used up if the thread was not let in.
         self.state.maps.tokens.delete(&token.to_ne_bytes())?;
         answer
@@ -339,7 +346,11 @@ fn now() -> u64 {
 
 /// Puts the calling thread into the domain the token is for.
 pub fn enter(token: u64) -> Result<()> {
-    match prctl::gate(token).and_then(Answer::of) {
+    entered(prctl::gate(token))
+}
+
+fn entered(answer: Option<Errno>) -> Result<()> {
+    match answer.and_then(Answer::of) {
         Some(Answer::Entered) => Ok(()),
         Some(Answer::NotPermitted) => Err(Error::Gate("it needs no_new_privs or CAP_SYS_ADMIN")),
         Some(Answer::Elsewhere) => Err(Error::Gate("it is not in the domain that this one extends")),

@@ -85,9 +85,32 @@ fn is_action(number: u32) -> bool {
     number & 0xffff == 0
 }
 
-/// Puts the rule before those in force on the caller. If it fails, the caller may have one more layer of the ptrace
-/// boundary, and never fewer rules.
+/// Has a thread make a system call, by its number and first arguments, and gives what that returned.
+pub type Call<'a> = &'a mut dyn FnMut(u32, [u64; 3]) -> std::io::Result<i64>;
+
+/// Who keeps the rules that programs prepend by v7's own call, where it is not the supervisor itself.
+pub trait Keeper: std::fmt::Debug + Send + Sync {
+    /// Puts a rule before those in force on a thread, which can be made to do what only it can do.
+    ///
+    /// # Errors
+    /// What the thread's call is to return; it must have no fewer rules then than before.
+    fn prepend(&self, call: Call<'_>, rule: Rule) -> Result<(), Errno>;
+}
+
+/// Puts the rule before those in force on the caller.
 fn prepend(request: &Request<'_>, rule: Rule) -> Answer {
+    match &request.shared.domains.keeper {
+        Some(keeper) => {
+            let enter =
+                |held: &mut Held, ()| keeper.prepend(&mut |number, args| held.call(number, args), rule);
+            while_held(request, || Ok(()), enter)
+        }
+        None => prepend_ours(request, rule),
+    }
+}
+
+/// If it fails, the caller may have one more layer of the ptrace boundary, and never fewer rules.
+fn prepend_ours(request: &Request<'_>, rule: Rule) -> Answer {
     let tid = request.notification.tid;
     // The caller is about to make a call that one of our threads must answer.
     if !request.shared.somebody_else_serves() {
@@ -96,12 +119,22 @@ fn prepend(request: &Request<'_>, rule: Rule) -> Answer {
     let defined = request.shared.domains.define(request.judge.number, vec![rule], None);
     let number = defined.map_err(|errno| if errno == Errno::NOSPC { Errno::NOMEM } else { errno })?;
     let layer = boundary::layer_descriptor().map_err(|_| Errno::NOMEM)?;
-    let Ok(seized) = Seized::new(tid) else { return Err(not_seized(request)) };
-    let layer = sys::add_fd(request.as_fd(), request.notification.id, layer.as_fd(), true);
-    // Only wakes it up. If it is gone, so will waiting for it tell.
+    let give = || sys::add_fd(request.as_fd(), request.notification.id, layer.as_fd(), true);
+    while_held(request, || give().map_err(object::errno), |held, layer| enter(held, tid, layer, number))
+}
+
+/// Holds the caller in a stop, its call answered. `prepare` is what has to be done before that.
+fn while_held<T>(
+    request: &Request<'_>,
+    prepare: impl FnOnce() -> Result<T, Errno>,
+    enter: impl FnOnce(&mut Held, T) -> Result<(), Errno>,
+) -> Answer {
+    let Ok(seized) = Seized::new(request.notification.tid) else { return Err(not_seized(request)) };
+    let prepared = prepare();
+    // Only wakes it up. If it is gone, waiting for it will tell.
     drop(sys::respond(request.as_fd(), request.notification.id, Injected::Value(0)));
     if let Ok(mut held) = seized.hold() {
-        let entered = layer.map_err(object::errno).and_then(|layer| enter(&mut held, tid, layer, number));
+        let entered = prepared.and_then(|prepared| enter(&mut held, prepared));
         held.release(entered.map_or_else(|errno| -i64::from(errno.raw_os_error()), |()| 0));
     }
     Ok(Reply::Answered)
@@ -120,11 +153,11 @@ fn enter(held: &mut Held, tid: u32, layer: i64, number: u32) -> Result<(), Errno
     const PERSONALITY: u32 = 135;
     const RESTRICT_SELF: u32 = 446;
     let layer = layer.cast_unsigned();
-    let restricted = held.call(RESTRICT_SELF, [layer, 0]);
-    held.call(CLOSE, [layer, 0]).map_err(object::errno)?;
+    let restricted = held.call(RESTRICT_SELF, [layer, 0, 0]);
+    held.call(CLOSE, [layer, 0, 0]).map_err(object::errno)?;
     restricted.map_err(object::errno)?;
     let present = stack::personality_of(tid)?;
-    held.call(PERSONALITY, [tag::set(present, number).into(), 0]).map_err(object::errno)?;
+    held.call(PERSONALITY, [tag::set(present, number).into(), 0, 0]).map_err(object::errno)?;
     let is_in = tag::of(stack::personality_of(tid)?) == number;
     if is_in { Ok(()) } else { Err(Errno::PERM) }
 }

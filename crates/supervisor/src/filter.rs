@@ -364,6 +364,20 @@ pub fn only_openat() -> Vec<libc::sock_filter> {
     vec![load(0), jump(libc::BPF_JEQ, OPENAT, 0, 1), notify, allow]
 }
 
+/// A filter that notifies nothing but what may be v7's own calls.
+pub fn only_v7() -> Vec<libc::sock_filter> {
+    const FIRST: u32 = 16;
+    let [notify, allow] = [libc::SECCOMP_RET_USER_NOTIF, libc::SECCOMP_RET_ALLOW].map(ret);
+    let mut filter = vec![load(4), jump(libc::BPF_JEQ, ARCH, 1, 0), allow];
+    for (name, command) in stacking::CALLS_OF_V7 {
+        let nr = TABLE.iter().find(|row| row.name == name).map_or(u32::MAX, |row| row.nr);
+        filter.extend([load(0), jump(libc::BPF_JEQ, nr, 0, 3), load(FIRST)]);
+        filter.extend([jump(libc::BPF_JEQ, command, 0, 1), notify]);
+    }
+    filter.push(allow);
+    filter
+}
+
 fn push(segments: &mut Vec<(u32, Plan)>, nr: u32, plan: Plan) {
     if segments.last().is_none_or(|(_, last)| *last != plan || matches!(plan, Plan::NotifyIf(_))) {
         segments.push((nr, plan));

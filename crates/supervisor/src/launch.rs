@@ -33,6 +33,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
+use crate::compat::Keeper;
 use crate::denial::Log;
 use crate::filter::Stacking;
 use crate::judge::Judge;
@@ -115,16 +116,26 @@ pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacki
         enforceable_inside(&domain)?;
         return nested::run(&domain, &log, command);
     }
+    supervised(|| Ok(Domains::new(Judge::new(domain, log), stacking)), command)
+}
+
+/// Starts a supervisor and waits for the command's end. What `domains` holds is the supervisor's alone.
+fn supervised(domains: impl FnOnce() -> Result<Domains, String>, command: Command) -> Result<Ended, Error> {
     let (ours, theirs) = UnixStream::pair().map_err(step("cannot make a socket pair"))?;
     let mask = sys::block_signals().map_err(step("cannot block signals"))?;
     match sys::fork().map_err(step("cannot start the supervisor"))? {
         Forked::Child => {
             drop(ours);
-            let domains = Domains::new(Judge::new(domain, log), stacking);
-            std::process::exit(supervise::run(domains, command, mask, theirs, None))
+            std::process::exit(match domains() {
+                Ok(domains) => supervise::run(domains, command, mask, theirs, None),
+                Err(why) => {
+                    tell(&theirs, &Report::Failed(why));
+                    1
+                }
+            })
         }
         Forked::Parent(_) => {
-            drop((theirs, domain, log, command));
+            drop((theirs, domains, command));
             let ended = wait(ours);
             drop(sys::set_signal_mask(&mask));
             ended
@@ -143,6 +154,15 @@ pub fn run_v7(log: Log, command: Command) -> Result<Ended, Error> {
         ));
     }
     run_stacking(Domain::default(), log, command, Stacking::V7)
+}
+
+/// The same where somebody else keeps the rules that are prepended, and enforces them. `keeper` is made in the process
+/// that answers; if it cannot be, for a reason for people, nothing is run. Needs CAP_SYS_ADMIN: no_new_privs is not set.
+pub fn run_v7_kept(
+    keeper: impl FnOnce() -> Result<Box<dyn Keeper>, String>,
+    command: Command,
+) -> Result<Ended, Error> {
+    supervised(|| keeper().map(Domains::kept_by), command)
 }
 
 /// Nothing may look enforced that is not.

@@ -35,11 +35,12 @@ mod sys;
 mod syscalls;
 mod walk;
 
+pub use compat::{Call, Keeper};
 pub use filter::{Filters, Stacking};
 pub use landlock_compiler::denial;
 pub use launch::{
-    Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, run_v7, spawn,
-    spawn_entering, spawn_linked,
+    Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, run_v7, run_v7_kept,
+    spawn, spawn_entering, spawn_linked,
 };
 pub use maps::{Change, Link};
 pub use stack::is_offered;

@@ -6,6 +6,7 @@
 
 mod table;
 
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -38,8 +39,10 @@ pub fn run(options: &Options) -> Result<ExitCode> {
         guests.iter().for_each(|guest| println!("{}", guest.name()));
         return Ok(ExitCode::SUCCESS);
     }
-    let (rules, programs, c_api) = (shipped_rules()?, attackers()?, c_program()?);
-    let copies = [copy(&rules, "/rules"), copy(&programs, "/programs"), copy(&c_api, "/c_api")];
+    let (rules, programs) = (shipped_rules()?, attackers()?);
+    let (c_api, of_v7) = (c_program()?, programs_of_v7()?);
+    let copies =
+        [copy(&rules, "/rules"), copy(&programs, "/programs"), copy(&c_api, "/c_api"), copy(&of_v7, "/v7")];
     let mut failed = Vec::new();
     for guest in &guests {
         println!("guest-test: {}", guest.name());
@@ -118,10 +121,28 @@ fn copy(folder: &TempDir, to: &str) -> String {
 
 /// A folder with the programs of attackers: guests have no compiler and no libraries.
 fn attackers() -> Result<TempDir> {
+    compiled(sources("bypasses/programs")?)
+}
+
+/// A folder with the programs that are written from v7's documentation, and one to run them as somebody else.
+fn programs_of_v7() -> Result<TempDir> {
+    let mut programs = sources("v7/programs")?;
+    programs.push(concat!(env!("CARGO_MANIFEST_DIR"), "/../supervisor/tests/probes/as.c").into());
+    compiled(programs)
+}
+
+/// The C sources in a folder of the command's tests.
+fn sources(folder: &str) -> Result<Vec<PathBuf>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../cli/tests").join(folder);
+    let files =
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<Vec<PathBuf>>>()?;
+    Ok(files.into_iter().filter(|file| file.extension().is_some_and(|extension| extension == "c")).collect())
+}
+
+/// A folder with programs that need no library of the guest's.
+fn compiled(sources: Vec<PathBuf>) -> Result<TempDir> {
     let folder = tempfile::tempdir()?;
-    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/../cli/tests/bypasses/programs");
-    for entry in std::fs::read_dir(sources)? {
-        let source = entry?.path();
+    for source in sources {
         let program = folder.path().join(source.file_stem().context("a source has a name")?);
         let mut compiler = Command::new("cc");
         compiler.args(["-O1", "-static", "-pthread", "-o"]).arg(program).arg(&source);

@@ -2,6 +2,8 @@
 //! Programs written from v7's documentation alone, run by `landlock compat`: they make the raw system calls and say
 //! themselves what is not as v7 had it.
 
+mod kernel;
+
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -61,7 +63,7 @@ impl Place {
 
     /// Runs a program with its own calls answered; it finds everything as it should be.
     fn agrees(&self, user: User, program: &[&str]) {
-        let words = [&["../landlock", "compat", "--"], program].concat();
+        let words = [&["../landlock", "compat", "--target", "supervisor", "--"], program].concat();
         let output = self.command(user, &words).output().unwrap();
         assert!(output.status.success(), "{user:?}: {program:?}: {output:?}");
     }
@@ -117,6 +119,20 @@ fn a_rule_is_of_use_to_others_when_its_maker_is_gone() {
 }
 
 #[test]
+fn a_program_in_rust_does_as_well() {
+    let place = Place::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/v7/programs/twin.rs");
+    let rustc = Path::new(env!("CARGO")).with_file_name("rustc");
+    let rustc =
+        Command::new(rustc).args(["--edition=2024", "-o"]).args([place.path("twin"), source]).output();
+    let rustc = rustc.unwrap();
+    assert!(rustc.status.success() && rustc.stderr.is_empty(), "{}", String::from_utf8_lossy(&rustc.stderr));
+    for user in USERS {
+        place.agrees(user, &["../twin"]);
+    }
+}
+
+#[test]
 fn what_shares_v7_s_numbers_is_the_kernel_s() {
     let place = Place::new();
     place.compile("modern");
@@ -128,7 +144,7 @@ fn what_shares_v7_s_numbers_is_the_kernel_s() {
         };
         let outside = says(&["../modern"]);
         assert!(outside.lines().count() > 20 && outside.contains("done"), "{outside}");
-        assert_eq!(says(&["../landlock", "compat", "../modern"]), outside);
+        assert_eq!(says(&["../landlock", "compat", "--target", "supervisor", "../modern"]), outside);
         place.agrees(user, &["../modern", "zero"]);
     }
 }
@@ -147,7 +163,7 @@ fn refusals_are_logged_and_the_exit_code_is_the_program_s() {
     let place = Place::new();
     place.compile("fs");
     let compat = |words: &[&str]| {
-        let words = [&["../landlock", "compat"], words].concat();
+        let words = [&["../landlock", "compat", "--target", "supervisor"], words].concat();
         let output = place.command(User::Ordinary, &words).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
@@ -159,7 +175,7 @@ fn refusals_are_logged_and_the_exit_code_is_the_program_s() {
     assert_eq!(compat(&["./nothing"]).0, Some(127));
     assert_eq!(compat(&[]).0, Some(125));
     // Inside, nobody would answer.
-    let (code, said) = compat(&["../landlock", "compat", "true"]);
+    let (code, said) = compat(&["../landlock", "compat", "--target", "supervisor", "true"]);
     assert_eq!(code, Some(125), "{said}");
     assert!(said.contains("was not started to answer"), "{said}");
 }

@@ -39,7 +39,7 @@ pub fn plan_of_tree(domain: &Domain, stacking: Stacking) -> Vec<Plan> {
 }
 
 /// The calls of v7, and the number each has in its first argument.
-const CALLS_OF_V7: [(&str, u32); 2] = [("bpf", PROG_LOAD), ("seccomp", PREPEND_LANDLOCK_RULE)];
+pub(super) const CALLS_OF_V7: [(&str, u32); 2] = [("bpf", PROG_LOAD), ("seccomp", PREPEND_LANDLOCK_RULE)];
 /// `BPF_PROG_LOAD`.
 pub const PROG_LOAD: u32 = 5;
 /// `SECCOMP_PREPEND_LANDLOCK_RULE`; since Linux 4.14 `SECCOMP_GET_ACTION_AVAIL`.

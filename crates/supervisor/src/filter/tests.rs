@@ -223,5 +223,12 @@ fn the_calls_of_v7_are_notified_where_they_are_answered() {
         assert_eq!(says(Stacking::V7, name, v7 | 1 << 32), NOTIFY, "{name}");
         assert_eq!(says(Stacking::V7, name, other), ALLOW, "{name}");
         assert_eq!(says(Stacking::Any, name, v7), ALLOW, "{name}");
+        let only = |arch, first| run(&only_v7(), arch, number(name), [first, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            (only(ARCH, v7), only(ARCH, other), only(0x4000_0003, v7)),
+            (NOTIFY, ALLOW, ALLOW),
+            "{name}"
+        );
     }
+    assert_eq!(run(&only_v7(), ARCH, number("openat"), [5; 6]), ALLOW);
 }

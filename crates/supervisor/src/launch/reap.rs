@@ -23,8 +23,8 @@ use crate::sys::{self, Child, Forked};
 pub struct Start {
     /// The command.
     pub command: Command,
-    /// The inner layer of the ptrace boundary.
-    pub layer: RulesetCreated,
+    /// The inner layer of the ptrace boundary, if it is drawn.
+    pub layer: Option<RulesetCreated>,
     /// The filter.
     pub filter: Vec<libc::sock_filter>,
     /// The filters of the domain, oldest first.

@@ -14,11 +14,11 @@ use rustix::process::{
 use super::handshake::Handshake;
 use super::reap::{self, Start};
 use super::{Report, let_go, tell};
+use crate::{boundary, filter};
 use crate::request::Status;
 use crate::serve::{self, Shared};
 use crate::stack::Domains;
 use crate::sys::{self, Forked};
-use crate::{boundary, filter};
 
 /// The whole life of the supervisor. Why it could not start goes to the waiter.
 pub fn run(
@@ -66,14 +66,20 @@ fn establish(
     let status = Status::of("/proc/self/status").map_err(failed("cannot read /proc/self/status"))?;
     let ids = status.file_ids().zip(status.bits("CapPrm:"));
     let ids = ids.ok_or("cannot read our own identity from /proc")?;
-    let layer = boundary::layer().map_err(failed("ptrace boundary"))?;
-    let outer = boundary::layer().map_err(failed("ptrace boundary"))?;
-    boundary::enter(outer).map_err(failed("ptrace boundary"))?;
+    // Where others keep the rules, they also keep who may trace whom.
+    let layer = match domains.keeper {
+        Some(_) => None,
+        None => {
+            let layer = boundary::layer().map_err(failed("ptrace boundary"))?;
+            let outer = boundary::layer().map_err(failed("ptrace boundary"))?;
+            boundary::enter(outer).map_err(failed("ptrace boundary"))?;
+            Some(layer)
+        }
+    };
     sys::prepare_interrupt().map_err(failed("cannot install a signal handler"))?;
 
     let handshake = Arc::new(Handshake::new().map_err(failed("cannot share memory with the command"))?);
-    let installed = filter::installed(&domains.outermost().domain, domains.watched().to_vec())?;
-    let filter::Installed { filter, filters } = installed;
+    let filter::Installed { filter, filters } = domains.installed()?;
     let start = Start { command, layer, filter, filters, mask };
     let us = getpid();
     let reaper = match sys::fork().map_err(failed("cannot start the reaper"))? {

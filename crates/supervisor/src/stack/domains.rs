@@ -4,12 +4,14 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
+use landlock_compiler::domain::Domain;
 use landlock_compiler::rule::Rule;
 use rustix::io::Errno;
 
 use super::tag;
+use crate::compat::Keeper;
 use crate::denial::Log;
-use crate::filter::{self, Plan, Stacking};
+use crate::filter::{self, Installed, Plan, Stacking};
 use crate::judge::Judge;
 use crate::object::errno;
 
@@ -26,6 +28,8 @@ pub struct Domains {
     watched: Vec<Plan>,
     /// Whether the tree's own calls of v7 are answered.
     pub answers_v7: bool,
+    /// Who keeps their rules then, if it is not us: there is nothing else to do.
+    pub keeper: Option<Box<dyn Keeper>>,
     outermost: Arc<Judge>,
     nested: RwLock<Vec<Nested>>,
     /// Threads that make a layer of the ptrace boundary now.
@@ -49,15 +53,28 @@ impl Domains {
         Domains {
             watched,
             answers_v7: stacking == Stacking::V7,
+            keeper: None,
             outermost: Arc::new(outermost),
             nested: RwLock::default(),
             layering: Mutex::default(),
         }
     }
 
-    /// What the filter notifies.
-    pub fn watched(&self) -> &[Plan] {
-        &self.watched
+    /// For a tree whose rules somebody else keeps.
+    pub fn kept_by(keeper: Box<dyn Keeper>) -> Domains {
+        let nothing = Judge::new(Domain::default(), Log::none());
+        Domains { keeper: Some(keeper), answers_v7: true, ..Domains::new(nothing, Stacking::Covered) }
+    }
+
+    /// What the command installs.
+    ///
+    /// # Errors
+    /// A filter is too long; for people.
+    pub fn installed(&self) -> Result<Installed, String> {
+        match self.keeper {
+            Some(_) => Ok(Installed { filter: filter::only_v7(), filters: Vec::new() }),
+            None => filter::installed(&self.outermost.domain, self.watched.clone()),
+        }
     }
 
     /// The domain everybody starts in.

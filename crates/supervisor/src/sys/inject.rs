@@ -78,7 +78,7 @@ impl Held {
     /// # Errors
     /// The syscall's; `ESRCH` for a thread that is gone. It is also killed if it did not do what it was told, because
     /// other threads changed its program under it.
-    pub fn call(&mut self, number: u32, arguments: [u64; 2]) -> Result<i64> {
+    pub fn call(&mut self, number: u32, arguments: [u64; 3]) -> Result<i64> {
         let gone = || Error::from_raw_os_error(libc::ESRCH);
         if self.is_gone {
             return Err(gone());
@@ -101,7 +101,7 @@ impl Held {
     }
 
     /// `None`: it is gone.
-    fn try_call(&mut self, number: u32, [first, second]: [u64; 2]) -> Result<Option<i64>> {
+    fn try_call(&mut self, number: u32, [first, second, third]: [u64; 3]) -> Result<Option<i64>> {
         let instruction = self.registers.rip.wrapping_sub(SYSCALL.len() as u64);
         let mut code = [0; SYSCALL.len()];
         super::read_memory(self.tid, instruction, &mut code)?;
@@ -114,14 +114,14 @@ impl Held {
         // Not in a syscall, so none is restarted.
         registers.orig_rax = u64::MAX;
         (registers.rdi, registers.rsi) = (first, second);
-        (registers.rdx, registers.r10, registers.r8, registers.r9) = (0, 0, 0, 0);
+        (registers.rdx, registers.r10, registers.r8, registers.r9) = (third, 0, 0, 0);
         write_registers(self.tid, &registers)?;
         if self.run_to_syscall()?.is_err() {
             return Ok(None);
         }
         let entered = read_registers(self.tid)?;
-        let expected = (u64::from(number), first, second, self.registers.rip);
-        if (entered.orig_rax, entered.rdi, entered.rsi, entered.rip) != expected {
+        let expected = (u64::from(number), first, second, third, self.registers.rip);
+        if (entered.orig_rax, entered.rdi, entered.rsi, entered.rdx, entered.rip) != expected {
             return Err(Error::from_raw_os_error(libc::EFAULT));
         }
         if self.run_to_syscall()?.is_err() {

@@ -243,4 +243,12 @@ pub const GROUPS: &[Group] = &[
         boots: ANY,
         minutes: 5,
     },
+    // Programs for it come with the shipped rules.
+    Group {
+        name: "v7",
+        guest: COMMAND,
+        command: "v7 --ignored --test-threads=1",
+        boots: &BOOTS,
+        minutes: 30,
+    },
 ];
