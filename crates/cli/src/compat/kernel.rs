@@ -4,10 +4,12 @@
 //! Which domain a thread is in it is asked, and believed only so far: the gate lets none enter a domain that extends
 //! another than its own.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use landlock_compiler::domain::Domain;
 use landlock_compiler::rule::Rule;
+use landlock_compiler::verify::{Loader, verify};
 use landlock_kernel::{Denials, DomainId, Engine, Error};
 use landlock_supervisor::{Call, Keeper};
 use rustix::io::Errno;
@@ -33,16 +35,33 @@ pub fn works(tell: bool) -> bool {
 /// For the process that answers.
 pub fn keeper() -> Result<Box<dyn Keeper>, String> {
     let engine = Engine::open().map_err(|error| error.to_string())?;
-    Ok(Box::new(Kernel(Mutex::new(engine))))
+    Ok(Box::new(Kernel { engine: Mutex::new(engine), prepended: AtomicU64::new(0) }))
 }
 
 #[derive(Debug)]
-struct Kernel(Mutex<Engine>);
+struct Kernel {
+    engine: Mutex<Engine>,
+    /// How often so far.
+    prepended: AtomicU64,
+}
+
+impl Kernel {
+    /// The rule under a name of its own. The engine takes equal rules for one domain, and whoever is in it may trace the
+    /// others; to v7, a rule that is prepended twice is two.
+    fn apart(&self, rule: &Rule) -> Result<Rule, Errno> {
+        let mut object = rule.object().clone();
+        let count = self.prepended.fetch_add(1, Ordering::Relaxed);
+        object.name = format!("{}-{}-{count}", object.name, std::process::id());
+        // Whoever prepends it was asked already what it may load.
+        verify(object, &Loader { cap_sys_admin: true }).map_err(|_| Errno::INVAL)
+    }
+}
 
 impl Keeper for Kernel {
     fn prepend(&self, call: Call<'_>, rule: Rule) -> Result<(), Errno> {
         const PRCTL: u32 = 157;
-        let mut engine = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let rule = self.apart(&rule)?;
+        let mut engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner);
         let mut prctl = |arguments| {
             let error = call(PRCTL, arguments).err()?;
             error.raw_os_error().map(Errno::from_raw_os_error)

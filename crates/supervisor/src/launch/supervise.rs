@@ -14,11 +14,11 @@ use rustix::process::{
 use super::handshake::Handshake;
 use super::reap::{self, Start};
 use super::{Report, let_go, tell};
-use crate::{boundary, filter};
 use crate::request::Status;
 use crate::serve::{self, Shared};
 use crate::stack::Domains;
 use crate::sys::{self, Forked};
+use crate::{boundary, filter};
 
 /// The whole life of the supervisor. Why it could not start goes to the waiter.
 pub fn run(

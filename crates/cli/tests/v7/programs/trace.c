@@ -18,6 +18,8 @@ static void pair(int both, int parent_has, int child_has, int may)
 		landlocked();
 	pid_t parent = getpid(), child = fork();
 	IS(child >= 0);
+	// Whoever fails ends the other's waiting.
+	close(child == 0 ? told[0] : told[1]), close(child == 0 ? go[1] : go[0]);
 	if (child == 0) {
 		if (child_has)
 			landlocked();
