@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Installing what users have of the project: the commands, the C library, man pages, rules.
+//! Installing what users have of the project: the commands, units for the daemon, the C library, man pages, rules.
 
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -25,7 +25,9 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Of the C library: in its name as the loader knows it.
 const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");
 /// Packages whose products are installed.
-const PACKAGES: [&str; 2] = ["landlock-cli", "landlock-capi"];
+const PACKAGES: [&str; 3] = ["landlock-cli", "landlock-daemon", "landlock-capi"];
+/// Where the units in the repository say that the daemon is.
+const DAEMON: &str = "/usr/bin/landlockd";
 
 /// Builds and installs, and names each file.
 pub fn run(options: &Options) -> Result<()> {
@@ -43,12 +45,17 @@ fn install(options: &Options) -> Result<Vec<PathBuf>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut to = Installation::below(options);
     to.file(&built.join("landlock"), "bin/landlock", PROGRAM)?;
+    to.file(&built.join("landlockd"), "bin/landlockd", PROGRAM)?;
+    let prefix = options.prefix.to_str().context("--prefix is not UTF-8")?;
+    for unit in files(&root.join("crates/daemon/systemd"))? {
+        let text = std::fs::read_to_string(&unit)?.replace(DAEMON, &format!("{prefix}/bin/landlockd"));
+        to.text(&text, &format!("lib/systemd/system/{}", name(&unit)?))?;
+    }
     library(&mut to, &built)?;
     for header in files(&root.join("include/landlock"))? {
         to.file(&header, &format!("include/landlock/{}", name(&header)?), DATA)?;
     }
     let described = std::fs::read_to_string(root.join("crates/capi/landlock-ebpf.pc.in"))?;
-    let prefix = options.prefix.to_str().context("--prefix is not UTF-8")?;
     let described = described.replace("@prefix@", prefix).replace("@version@", VERSION);
     to.text(&described, "lib/pkgconfig/landlock-ebpf.pc")?;
     for page in files(&root.join("man"))? {
@@ -81,7 +88,7 @@ fn build(profile: &str) -> Result<PathBuf> {
         cargo.args(["--package", package]);
     }
     if !cargo.status()?.success() {
-        bail!("cargo could not build {}", PACKAGES.join(" and "));
+        bail!("cargo could not build {}", PACKAGES.join(", "));
     }
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--locked", "--no-deps", "--format-version=1"])
@@ -180,10 +187,13 @@ mod tests {
         let prefix = folder.path().join("prefix");
         let options = Options { prefix: prefix.clone(), destdir: None, profile: "dev".to_owned() };
         let made = install(&options).unwrap();
-        for expected in ["bin/landlock", "lib/liblandlock-ebpf.so", "share/man/man1/landlock.1"] {
+        for expected in ["lib/liblandlock-ebpf.so", "share/man/man1/landlock.1", "share/man/man8/landlockd.8"]
+        {
             assert!(made.contains(&prefix.join(expected)), "{expected}: {made:?}");
         }
-        assert!(Command::new(prefix.join("bin/landlock")).arg("--version").status().unwrap().success());
+        for command in ["bin/landlock", "bin/landlockd"] {
+            assert!(Command::new(prefix.join(command)).arg("--version").status().unwrap().success());
+        }
         // Again, over what is there.
         assert_eq!(install(&options).unwrap(), made);
 
@@ -219,6 +229,9 @@ mod tests {
         install(&options).unwrap();
         let described = folder.path().join("opt/landlock/lib/pkgconfig/landlock-ebpf.pc");
         let described = std::fs::read_to_string(described).unwrap();
+        let unit = folder.path().join("opt/landlock/lib/systemd/system/landlockd.service");
+        let unit = std::fs::read_to_string(unit).unwrap();
+        assert!(unit.contains("\nExecStart=/opt/landlock/bin/landlockd\n"), "{unit}");
         assert!(described.starts_with("prefix=/opt/landlock\n"), "{described}");
         assert!(
             !described.contains('@') && described.contains(&format!("Version: {VERSION}\n")),
