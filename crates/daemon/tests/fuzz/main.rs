@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The protocol against clients that say anything, in any order: they are answered or turned away, as the bytes deserve;
+//! nothing is granted for what is wrong; memory has a bound, and nothing of them stays.
+//!
+//! A few seconds of it. For longer: `PROPTEST_CASES=100000 cargo test --release -p landlock-daemon --test fuzz`.
+
+mod bytes;
+#[path = "../native/fake.rs"]
+#[allow(dead_code, reason = "shared with other tests")]
+mod fake;
+mod messages;
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use landlock_daemon::limits::MAX_KEPT;
+use landlock_daemon::protocol::{Answer, Refusal, Request, Why};
+use landlock_daemon::rules::MAX_BYTES;
+use peak_alloc::PeakAlloc;
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rustix::io::Errno;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
+
+use fake::{LONG, Live, until};
+use messages::{Client, Frame, clients};
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// Most bytes of a request.
+const MOST: usize = Request::SIZE + MAX_BYTES;
+/// What the daemon may need at a time: a request as it was read, its rules as they are kept and as they are judged.
+const MEMORY_BOUND: usize = 8 * MOST;
+
+/// Descriptors and memory are counted of the whole process.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What it finds it keeps in `proptest-regressions`, and tries first the next time.
+fn runner() -> TestRunner {
+    TestRunner::new(Config { source_file: Some(file!()), ..Config::default() })
+}
+
+/// What a message is worth, by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// It is the end of what a client says.
+    End,
+    Refused(Why),
+    Told,
+    Granted,
+}
+
+fn worth(frame: &Frame) -> Worth {
+    if frame.bytes.is_empty() && frame.descriptors.is_empty() {
+        return Worth::End;
+    }
+    if !frame.descriptors.is_empty() {
+        return Worth::Refused(Why::Descriptor);
+    }
+    if frame.bytes.len() > MOST {
+        return Worth::Refused(Why::Malformed);
+    }
+    match Request::decode(&frame.bytes) {
+        Err(Refusal { why, .. }) => Worth::Refused(why),
+        Ok((Request::Hello | Request::Threads(_), _)) => Worth::Told,
+        Ok((Request::Load { .. }, rules)) => match bytes::accepted(rules) {
+            Some(_) => Worth::Granted,
+            None => Worth::Refused(Why::Rules),
+        },
+    }
+}
+
+fn worth_of(answer: &Answer) -> Worth {
+    match answer {
+        Answer::Refused(refusal) => Worth::Refused(refusal.why),
+        Answer::Hello { .. } | Answer::Threads(_) => Worth::Told,
+        Answer::Granted { .. } => Worth::Granted,
+    }
+}
+
+/// Says a message, if it still can be said.
+fn say(socket: &OwnedFd, frame: &Frame, offered: &[OwnedFd]) -> Result<(), Errno> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    // Its own end of the connection is offered as well.
+    let kinds: Vec<BorrowedFd<'_>> = offered.iter().chain([socket]).map(AsFd::as_fd).collect();
+    let several: Vec<_> = frame.descriptors.iter().map(|which| kinds[which.index(kinds.len())]).collect();
+    assert!(several.is_empty() || control.push(SendAncillaryMessage::ScmRights(&several)));
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    sendmsg(socket, &[IoSlice::new(&frame.bytes)], &mut control, flags).map(drop)
+}
+
+/// What comes next from the daemon, `None` for the end.
+fn hear(socket: &OwnedFd) -> Option<Vec<u8>> {
+    let mut heard = vec![0; 2 * Answer::MAX];
+    loop {
+        match recv(socket, &mut heard[..], RecvFlags::TRUNC) {
+            Ok((0, _)) => return None,
+            Ok((length, _)) => return Some(heard[..length].to_vec()),
+            // It did not hear all, and went; what it said before is still there.
+            Err(Errno::CONNRESET) => {}
+            Err(errno) => panic!("neither an answer nor the end: {errno}"),
+        }
+    }
+}
+
+/// What a client hears: one answer at most, the one that its first message deserves; then the end, but for a grant that
+/// nothing was said after.
+fn check(socket: &OwnedFd, said: &[&Frame]) -> Result<(), TestCaseError> {
+    let Some(first) = said.first() else { return Ok(()) };
+    let deserved = worth(first);
+    prop_assert!(!first.is_right || !matches!(deserved, Worth::Refused(_)), "{:?}", deserved);
+    if deserved != Worth::End {
+        let heard = hear(socket);
+        let heard = heard.as_deref().map(|bytes| (bytes.len() <= Answer::MAX, Answer::decode(bytes)));
+        let (is_short, answer) = heard.ok_or_else(|| TestCaseError::fail("turned away without an answer"))?;
+        prop_assert!(is_short);
+        prop_assert_eq!(answer.as_ref().map(worth_of), Some(deserved));
+    }
+    if deserved != Worth::Granted || said.len() > 1 {
+        prop_assert_eq!(hear(socket), None);
+    }
+    Ok(())
+}
+
+/// Clients that are there at the same time, and take turns. How many grants they may have had.
+fn session(live: &Live, clients: &[Client], offered: &[OwnedFd]) -> Result<u64, TestCaseError> {
+    let connect = |_: &Client| {
+        let socket = live.connect();
+        set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(120))).unwrap();
+        (socket, Vec::new())
+    };
+    let mut there: Vec<(OwnedFd, Vec<&Frame>)> = clients.iter().map(connect).collect();
+    for turn in 0..clients.iter().map(|client| client.frames.len()).max().unwrap_or(0) {
+        for (client, (socket, said)) in clients.iter().zip(&mut there) {
+            let frame = client.frames.get(turn);
+            said.extend(frame.filter(|frame| say(socket, frame, offered).is_ok()));
+        }
+    }
+    let deserved = there.iter().filter_map(|(_, said)| said.first());
+    let deserved = deserved.filter(|first| worth(first) == Worth::Granted).count() as u64;
+    let patient = clients.iter().zip(&there).filter(|(client, _)| client.is_patient);
+    patient.into_iter().try_for_each(|(_, (socket, said))| check(socket, said))?;
+    drop(there);
+    // Who comes last is heard last.
+    live.daemon().hello().unwrap();
+    // With its client a token goes.
+    until(|| live.books.tokens() == 0);
+    Ok(deserved)
+}
+
+fn open_descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// Descriptors that clients hand over.
+fn offered() -> Vec<OwnedFd> {
+    let (pipe, _) = rustix::pipe::pipe().unwrap();
+    let (socket, _) = std::os::unix::net::UnixStream::pair().unwrap();
+    vec![pipe, socket.into(), std::fs::File::open("/").unwrap().into()]
+}
+
+#[test]
+fn whatever_clients_say_is_answered_as_it_deserves_and_leaves_nothing() {
+    let _alone = alone();
+    let live = Live::start(LONG);
+    let offered = offered();
+    live.daemon().hello().unwrap();
+    until(|| live.books.tokens() == 0);
+    let before = (open_descriptors(), MEMORY.current_usage());
+    let highest = AtomicUsize::new(0);
+    let round = |clients: Vec<Client>| {
+        let loads = live.books.loads.load(Ordering::Relaxed);
+        MEMORY.reset_peak_usage();
+        let start = MEMORY.current_usage();
+        let deserved = session(&live, &clients, &offered)?;
+        let used = MEMORY.peak_usage().saturating_sub(start);
+        highest.fetch_max(used, Ordering::Relaxed);
+        prop_assert!(used <= MEMORY_BOUND, "{} bytes", used);
+        prop_assert!(live.books.held() <= MAX_KEPT);
+        prop_assert!(live.books.loads.load(Ordering::Relaxed) - loads <= deserved);
+        Ok(())
+    };
+    runner().run(&clients(), round).unwrap();
+    let highest = highest.load(Ordering::Relaxed);
+    println!("at most {highest} bytes at a time, of {MEMORY_BOUND}");
+    // What is kept at hand goes, and with it who served.
+    until(|| live.books.held() == 0);
+    until(|| open_descriptors() <= before.0);
+    let after = MEMORY.current_usage();
+    assert!(after < before.1 + (32 << 10), "{} bytes became {after}", before.1);
+    live.daemon().hello().unwrap();
+}
+
+#[test]
+fn any_message_is_one_or_none_on_either_side() {
+    let _alone = alone();
+    let all = |clients: Vec<Client>| clients.iter().flat_map(|client| &client.frames).try_for_each(one);
+    runner().run(&clients(), all).unwrap();
+
+    fn one(frame: &Frame) -> Result<(), TestCaseError> {
+        MEMORY.reset_peak_usage();
+        let start = MEMORY.current_usage();
+        bytes::message(&frame.bytes);
+        let (used, length) = (MEMORY.peak_usage().saturating_sub(start), frame.bytes.len());
+        prop_assert!(used <= 64 * length + (64 << 10), "{} bytes for {}", used, length);
+        Ok(())
+    }
+}
