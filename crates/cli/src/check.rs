@@ -5,25 +5,38 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use landlock_compiler::lint::lint;
+use landlock_compiler::read::read_filter;
 use landlock_compiler::rule::Rule;
 
+use crate::layers::{File, Files};
 use crate::{FAILED, load, speak};
 
 /// Say whether rules are accepted, and everything that is wrong with those that are not.
 ///
 /// Accepted rules are listed on standard output; problems and warnings go to standard error. Exits with
-/// 0 if every rule of every file is accepted, 1 if not, 2 if misused. Abilities are not held against a
+/// 0 if every rule of every file, and every filter, is accepted, 1 if not, 2 if misused. Abilities are not held against a
 /// rule here: whether you may load it is said beside its name.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Rule files: .c, .s or .o.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    files: Files,
 }
 
 pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let mut all_accepted = true;
-    for (path, rule) in load::load(&args.files, &load::ANY) {
+    for file in args.files.iter() {
+        all_accepted &= match file {
+            File::Rules(path) => rules(path)?,
+            File::Filter(path) => filter(path)?,
+        };
+    }
+    Ok(if all_accepted { ExitCode::SUCCESS } else { FAILED.into() })
+}
+
+/// Whether all rules of a file are accepted.
+fn rules(path: &PathBuf) -> anyhow::Result<bool> {
+    let mut all_accepted = true;
+    for (path, rule) in load::load(std::slice::from_ref(path), &load::ANY) {
         match rule {
             Ok(rule) => {
                 speak::result(&(speak::plain(&accepted(path, &rule)) + "\n"))?;
@@ -37,7 +50,23 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    Ok(if all_accepted { ExitCode::SUCCESS } else { FAILED.into() })
+    Ok(all_accepted)
+}
+
+/// Whether a filter is accepted.
+fn filter(path: &Path) -> anyhow::Result<bool> {
+    match read_filter(path) {
+        Ok(filter) => {
+            let accepted =
+                format!("{}: filter: accepted ({} instructions)", path.display(), filter.insns().len());
+            speak::result(&(speak::plain(&accepted) + "\n"))?;
+            Ok(true)
+        }
+        Err(error) => {
+            speak::notice(&error);
+            Ok(false)
+        }
+    }
 }
 
 fn accepted(path: &Path, rule: &Rule) -> String {

@@ -3,7 +3,6 @@
 
 mod handles;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use landlock_compiler::abi::{Actions, Event};
@@ -12,6 +11,7 @@ use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::evaluate::{Current, HookCall, Input};
 use landlock_compiler::simulate::{simulate, simulate_hook};
 
+use crate::layers::Files;
 use crate::{FAILED, load, speak};
 
 /// Put one question to rules and say what they answer, and which rule and instruction decided.
@@ -20,9 +20,14 @@ use crate::{FAILED, load, speak};
 /// whatever the answer is (it is on standard output), 1 if there is none, 2 if misused.
 #[derive(clap::Args)]
 pub struct Args {
-    /// Rule files: .c, .s or .o.
-    #[arg(required = true, value_name = "FILE")]
-    files: Vec<PathBuf>,
+    #[command(flatten)]
+    files: Files,
+    /// With --filter: the number of the running system call of x86-64, of which the filters say something.
+    #[arg(long, value_name = "NUMBER", value_parser = number, conflicts_with = "cookie")]
+    syscall: Option<u32>,
+    /// With --syscall: its arguments, as many as matter.
+    #[arg(long, value_name = "NUMBER,…", value_delimiter = ',', value_parser = long, requires = "syscall")]
+    args: Vec<u64>,
     /// The event: FS, FS_IOCTL, FS_LOCK, FS_FCNTL, FILE_OPEN, FILE_PERMISSION or MMAP_FILE.
     #[arg(long, value_name = "EVENT", value_parser = event)]
     event: Event,
@@ -33,7 +38,7 @@ pub struct Args {
     #[arg(long, value_name = "NUMBER", value_parser = number)]
     command: Option<u32>,
     /// For the hooks FILE_OPEN, FILE_PERMISSION and MMAP_FILE: the cookie that a filter has handed on.
-    #[arg(long, value_name = "NUMBER", value_parser = cookie, conflicts_with_all = ["action", "command"])]
+    #[arg(long, value_name = "NUMBER", value_parser = cookie, conflicts_with_all = ["action", "command", "filter"])]
     cookie: Option<u16>,
     /// For FILE_PERMISSION: the mask (1 execute, 2 write, 4 read).
     #[arg(long, value_name = "NUMBER", value_parser = number, default_value_t = 4)]
@@ -76,29 +81,37 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
         (Event::FsIoctl | Event::FsLock | Event::FsFcntl, ..) => {
             return misused("this event takes --command");
         }
-        (Event::FileOpen | Event::FilePermission | Event::MmapFile, _, _, Some(cookie)) => {
-            Asked::Hook(hook_call(args), cookie)
-        }
-        _ => return misused("this event takes --cookie"),
+        (Event::FileOpen | Event::FilePermission | Event::MmapFile, ..) => Asked::Hook(hook_call(args)),
     };
-    let Some(rules) = load::every_rule_or_tell(&args.files, &load::ANY) else { return Ok(FAILED.into()) };
-    let relation = match handles::fill(&rules, &args.matches) {
+    let data = match syscall(args) {
+        Ok(data) => data,
+        Err(why) => return misused(why),
+    };
+    let Some(domain) = args.files.domain_or_tell(&load::ANY) else { return Ok(FAILED.into()) };
+    let relation = match handles::fill(domain.rules(), &args.matches) {
         Ok(relation) => relation,
         Err(why) => return misused(&why),
     };
     let simulation = match asked {
-        Asked::Hook(call, cookie) => {
-            let filter = Layer::Filter(Filter::always(cookie));
-            let domain = Domain::layered(std::iter::once(filter).chain(rules.into_iter().map(Layer::Rule)));
-            let filtered = domain.filtered(&SyscallData::default());
-            simulate_hook(&domain, call, &filtered, &relation)
-        }
+        Asked::Hook(call) => match (&data, args.cookie) {
+            (Some(data), _) => simulate_hook(&domain, call, &domain.filtered(data), &relation),
+            (None, Some(cookie)) => {
+                let filter = Layer::Filter(Filter::always(cookie));
+                let domain = Domain::layered(std::iter::once(filter).chain(domain.layers()));
+                simulate_hook(&domain, call, &domain.filtered(&SyscallData::default()), &relation)
+            }
+            (None, None) => return misused("this event takes --cookie, or --filter and --syscall"),
+        },
         Asked::FileSystem(arg2) => {
             let mode = (!args.no_object).then_some(args.mode);
             let current = Current::default();
             let input = Input { event: args.event, arg2, mode, arch: 0, syscall_nr: 0, current };
-            simulate(&Domain::prepended(rules), &input, &relation)
+            simulate(&domain, &input, &relation)
         }
+    };
+    let simulation = match &data {
+        Some(data) => simulation.within(&domain, data),
+        None => simulation,
     };
     let text = if args.json { speak::json(&simulation)? } else { simulation.to_string() };
     speak::result(&text)?;
@@ -109,8 +122,27 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
 enum Asked {
     /// With this `arg2`.
     FileSystem(u64),
-    /// With this cookie.
-    Hook(HookCall, u16),
+    /// For the cookies there are.
+    Hook(HookCall),
+}
+
+/// What filters see as the architecture of x86-64.
+const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
+
+/// The running system call, if filters are to say something of one.
+fn syscall(args: &Args) -> Result<Option<SyscallData>, &'static str> {
+    let Some(nr) = args.syscall else {
+        let filters = args.files.have_filters();
+        return if filters {
+            Err("--filter takes --syscall: of what call do they say something?")
+        } else {
+            Ok(None)
+        };
+    };
+    let mut data = SyscallData { nr, arch: AUDIT_ARCH_X86_64, ..SyscallData::default() };
+    let places = data.args.get_mut(..args.args.len()).ok_or("a system call has at most 6 arguments")?;
+    places.copy_from_slice(&args.args);
+    Ok(Some(data))
 }
 
 fn hook_call(args: &Args) -> HookCall {
@@ -154,8 +186,13 @@ fn cookie(text: &str) -> Result<u16, String> {
 }
 
 fn number(text: &str) -> Result<u32, String> {
+    let too_large = |_| "number too large to fit in target type".to_owned();
+    long(text).and_then(|number| u32::try_from(number).map_err(too_large))
+}
+
+fn long(text: &str) -> Result<u64, String> {
     let parsed = match text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
-        Some(digits) => u32::from_str_radix(digits, 16),
+        Some(digits) => u64::from_str_radix(digits, 16),
         None => text.parse(),
     };
     parsed.map_err(|error| error.to_string())

@@ -10,6 +10,7 @@ mod check;
 mod enforce;
 mod reach;
 mod run;
+mod said;
 
 use std::sync::Arc;
 

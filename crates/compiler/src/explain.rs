@@ -14,11 +14,12 @@ mod text;
 
 use serde::Serialize;
 
-use crate::domain::Domain;
+use crate::classic::Filter;
+use crate::domain::{Domain, Layer};
 use crate::rule::Rule;
 use operations::OPERATIONS;
 
-pub use hooks::{HookFactor, HookReply, Hooked};
+pub use hooks::{Cookies, HookFactor, HookReply, Hooked};
 pub use reply::{Command, Factor, Group, Outcome, Reply};
 
 /// What rules mean together.
@@ -26,6 +27,9 @@ pub use reply::{Command, Factor, Group, Outcome, Reply};
 pub struct Explanation {
     /// The rules, newest first.
     pub rules: Vec<Summary>,
+    /// The filters, newest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<FilterSummary>,
     /// Every operation, in a fixed order; none if no rule has an event of the file system.
     pub operations: Vec<Explained>,
     /// The answers of the rules tied to a hook, in the order of `rules`.
@@ -44,6 +48,17 @@ pub struct Summary {
     pub debug: bool,
 }
 
+/// One filter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FilterSummary {
+    /// How many of the rules are newer; only these are asked for its cookies.
+    pub newer_rules: usize,
+    /// How long it is.
+    pub instructions: usize,
+    /// What it may say, in words; `None`: anything.
+    pub may_say: Option<Vec<String>>,
+}
+
 /// What the rules say about one operation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Explained {
@@ -57,18 +72,44 @@ pub struct Explained {
     pub commands: Vec<Command>,
 }
 
-/// Explains rules that are prepended in the given order.
-pub fn explain(rules: &[Rule]) -> Explanation {
-    let domain = Domain::prepended(rules.iter().cloned());
-    let (at_hooks, others): (Vec<&Rule>, Vec<&Rule>) =
-        domain.rules().iter().partition(|rule| rule.event().is_hook());
-    let is_silent = others.is_empty() && !at_hooks.is_empty();
+/// Explains what is in force together.
+pub fn explain(domain: &Domain) -> Explanation {
+    let (at_hooks, others): (Vec<_>, Vec<_>) =
+        domain.rules().iter().enumerate().partition(|(_, rule)| rule.event().is_hook());
+    let is_silent = others.is_empty() && (!at_hooks.is_empty() || domain.rules().is_empty());
     let operations = if is_silent { &[][..] } else { OPERATIONS };
+    let (filters, heard) = filters(domain);
+    let hooked = |(position, rule): (usize, &Rule)| hooks::explained(rule, heard.get(position).cloned());
     Explanation {
         rules: domain.rules().iter().map(summary).collect(),
-        operations: operations.iter().map(|operation| commands::explained(&domain, operation)).collect(),
-        hooks: at_hooks.into_iter().map(hooks::explained).collect(),
+        filters,
+        operations: operations.iter().map(|operation| commands::explained(domain, operation)).collect(),
+        hooks: at_hooks.into_iter().map(hooked).collect(),
     }
+}
+
+/// The filters, and for each rule the cookies it may be asked for; nothing if there are no filters.
+fn filters(domain: &Domain) -> (Vec<FilterSummary>, Vec<Cookies>) {
+    let (mut filters, mut heard, mut known) = (Vec::new(), Vec::new(), Cookies::These(Vec::new()));
+    for layer in domain.layers() {
+        match layer {
+            Layer::Filter(filter) => {
+                known.add(&filter);
+                filters.push((heard.len(), filter));
+            }
+            Layer::Rule(_) => heard.push(known.clone()),
+        }
+    }
+    if filters.is_empty() {
+        return (Vec::new(), Vec::new());
+    }
+    heard.reverse();
+    let summary = |(older, filter): (usize, Filter)| FilterSummary {
+        newer_rules: heard.len() - older,
+        instructions: filter.insns().len(),
+        may_say: filter.may_say_of_any().map(|said| said.iter().map(ToString::to_string).collect()),
+    };
+    (filters.into_iter().rev().map(summary).collect(), heard)
 }
 
 fn summary(rule: &Rule) -> Summary {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::abi::hook;
+use crate::classic::SyscallData;
 use crate::domain::{Domain, Filtered};
 use crate::evaluate::{HookCall, HookInput, Input, Question, Relation, run};
 use crate::object::{Printable, SourceLine};
@@ -18,8 +19,23 @@ pub struct Simulation {
     pub denied: bool,
     /// The name of the event that was asked about.
     pub event: &'static str,
+    /// What the filters said of the system call, newest first; none if it was not said which one it is.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Said>,
+    /// What keeps the system call from being carried out, so that no rule is asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<String>,
     /// The rules that were asked, newest first.
     pub asked: Vec<Asked>,
+}
+
+/// What one filter said.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// Its position among the filters, newest first.
+    pub filter: usize,
+    /// The cookie it handed on, or its action.
+    pub said: String,
 }
 
 /// The answer of one rule.
@@ -83,7 +99,28 @@ fn until_denied(event: &'static str, answers: impl Iterator<Item = Asked>) -> Si
             break;
         }
     }
-    Simulation { denied: asked.last().is_some_and(|last| last.denied), event, asked }
+    let denied = asked.last().is_some_and(|last| last.denied);
+    Simulation { denied, event, filters: Vec::new(), stopped: None, asked }
+}
+
+impl Simulation {
+    /// The same in a system call, which the filters of the domain may stop before any rule is asked.
+    #[must_use]
+    pub fn within(self, domain: &Domain, data: &SyscallData) -> Simulation {
+        let said = domain.filters().map(|filter| filter.evaluate(data).to_string());
+        let filters = said.enumerate().map(|(filter, said)| Said { filter, said }).collect();
+        let action = domain.filtered(data).action;
+        match action.stops() {
+            true => Simulation {
+                denied: true,
+                filters,
+                stopped: Some(action.to_string()),
+                asked: Vec::new(),
+                ..self
+            },
+            false => Simulation { filters, ..self },
+        }
+    }
 }
 
 fn ask(index: usize, rule: &Rule, question: Question<'_>, relation: &dyn Relation) -> Asked {
@@ -109,10 +146,15 @@ fn ask(index: usize, rule: &Rule, question: Question<'_>, relation: &dyn Relatio
 
 impl fmt::Display for Simulation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.asked.last() {
-            None => writeln!(f, "allowed: no rule has event {}", self.event)?,
-            Some(last) if self.denied => writeln!(f, "denied by rule {}", Printable(&last.name))?,
-            Some(_) => writeln!(f, "allowed")?,
+        match (self.asked.last(), &self.stopped) {
+            (_, Some(action)) => writeln!(f, "denied by a filter: {action}")?,
+            (None, _) if !self.filters.is_empty() => writeln!(f, "allowed: no rule is asked")?,
+            (None, _) => writeln!(f, "allowed: no rule has event {}", self.event)?,
+            (Some(last), _) if self.denied => writeln!(f, "denied by rule {}", Printable(&last.name))?,
+            (Some(_), _) => writeln!(f, "allowed")?,
+        }
+        for Said { filter, said } in &self.filters {
+            writeln!(f, "  filter {filter}: {said}")?;
         }
         self.asked.iter().try_for_each(|asked| asked.fmt(f))
     }

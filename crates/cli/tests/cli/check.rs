@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use crate::support::{Folder, LANDLOCK, all_shipped, root, rule_in_c};
+use crate::support::{Folder, LANDLOCK, all_shipped, filter, root, rule_in_c};
 
 /// Denies creating, and so is not warned about.
 const GOOD: &str = ".rule good\n.event FS\n.license \"GPL\"\n r0 = *(u64 *)(r1 + 24)\n r0 &= 8\n exit\n";
@@ -33,6 +33,24 @@ fn rules_of_abi_2_are_accepted_with_their_maps() {
     let ran = Folder::new().landlock(["check", rules.to_str().unwrap()]).exits(0).quiet();
     let ran = ran.says("rule handles/opened: accepted (event FILE_OPEN, ");
     ran.says(" instructions, maps: allowed sandboxed; ABI 2)\n");
+}
+
+#[test]
+fn filters_are_checked_as_the_kernel_would() {
+    let folder = Folder::new();
+    folder.write("good.s", GOOD);
+    folder.write("five.bpf", filter(257, 0x0007_0005));
+    let ran = folder.landlock(["check", "--filter", "five.bpf", "good.s"]).exits(0).quiet();
+    ran.says("five.bpf: filter: accepted (4 instructions)\n").says("rule good: accepted");
+    folder
+        .landlock(["check", "--filter", "five.bpf"])
+        .exits(0)
+        .prints("five.bpf: filter: accepted (4 instructions)\n");
+    // It ends without a return.
+    folder.write("endless.bpf", &filter(257, 0)[..16]);
+    let ran =
+        folder.landlock(["check", "good.s", "--filter", "endless.bpf"]).exits(1).says("rule good: accepted");
+    ran.complains("endless.bpf: ");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `landlock explain`.
 
-use crate::support::{Folder, all_shipped, root, shipped};
+use crate::support::{Folder, all_shipped, filter, root, shipped};
 
 #[test]
 fn the_shipped_rules_mean_what_the_golden_pages_say() {
@@ -53,4 +53,32 @@ fn rules_tied_to_hooks_say_what_they_look_at() {
     ran.prints(
         "rule never, event MMAP_FILE\n\nasked once for each cookie:\n    MMAP_FILE, never: always denied\n",
     );
+}
+
+#[test]
+fn filters_say_for_which_cookies_rules_are_asked() {
+    let folder = Folder::new();
+    folder.write("rule.s", ".rule first\n.event FILE_OPEN\n r0 = *(u16 *)(r1 + 4)\n exit\n");
+    folder.write("later.s", ".rule later\n.event FILE_OPEN\n r0 = *(u16 *)(r1 + 4)\n exit\n");
+    folder.write("five.bpf", filter(257, 0x0007_0005));
+    folder.write("eight.bpf", filter(2, 0x0007_0008));
+    let ran =
+        folder.landlock(["explain", "rule.s", "--filter", "five.bpf", "--filter", "eight.bpf", "later.s"]);
+    ran.exits(0).quiet().prints(
+        "rule later, event FILE_OPEN\nfilter, 4 instructions: cookie 8, ALLOW\n\
+         filter, 4 instructions: cookie 5, ALLOW\nrule rule, event FILE_OPEN\n\n\
+         asked once for each cookie:\n    \
+         FILE_OPEN, later, for cookies 5 and 8: may depend on the cookie\n    \
+         FILE_OPEN, rule: never asked, no filter before it hands a cookie on\n",
+    );
+    let ran = folder.landlock(["explain", "--json", "--filter", "five.bpf", "rule.s"]).exits(0);
+    let page: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
+    assert_eq!(page["filters"][0]["may_say"], serde_json::json!(["cookie 5", "ALLOW"]));
+    assert_eq!(page["filters"][0]["newer_rules"], 1);
+    assert_eq!(page["hooks"][0]["cookies"], serde_json::json!({"these": [5]}));
+    // Of nothing that filters do themselves is anything promised.
+    folder
+        .landlock(["explain", "--filter", "five.bpf"])
+        .exits(0)
+        .prints("filter, 4 instructions: cookie 5, ALLOW\n");
 }

@@ -3,25 +3,13 @@
 
 use std::fmt::Write as _;
 
-use crate::support::{Folder, Ran};
+use crate::support::{Folder, Ran, filter};
 
-const ALLOW: u32 = 0x7fff_0000;
 const ERRNO: u32 = 0x0005_0000;
 const KILL: u32 = 0x8000_0000;
 const TRACE: u32 = 0x7ff0_0000;
 const LANDLOCK: u32 = 0x0007_0000;
 const OPENAT: u32 = 257;
-
-/// A filter that says `said` of system call `nr` and ALLOW of others, as the file libseccomp exports.
-fn filter(nr: u32, said: u32) -> Vec<u8> {
-    let insn = |code: u16, jt: u8, jf: u8, k: u32| {
-        let mut bytes = code.to_le_bytes().to_vec();
-        bytes.extend([jt, jf]);
-        bytes.extend(k.to_le_bytes());
-        bytes
-    };
-    [insn(0x20, 0, 0, 0), insn(0x15, 0, 1, nr), insn(0x06, 0, 0, said), insn(0x06, 0, 0, ALLOW)].concat()
-}
 
 /// A filter that hands a cookie on at every system call.
 fn always(cookie: u32) -> Vec<u8> {

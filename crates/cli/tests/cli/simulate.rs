@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `landlock simulate`.
 
-use crate::support::{Folder, Ran, root, shipped};
+use crate::support::{Folder, Ran, filter, root, shipped};
 
 fn simulate(rule: &str, arguments: &[&str]) -> Ran {
     let rule = shipped(rule);
@@ -174,4 +174,65 @@ fn mistakes_about_hooks_and_handles_are_told() {
     misused(&matching("sandboxed=inode"), "map sandboxed is of cgroups");
     let full: Vec<&str> = open.into_iter().chain(["--match", "trusted=same"].repeat(3)).collect();
     misused(&full, "map trusted: there is room for 2 handles");
+}
+
+#[test]
+fn filters_hand_on_cookies_or_stop_the_system_call() {
+    let folder = Folder::new();
+    folder.write("five.bpf", filter(257, 0x0007_0005));
+    folder.write("errno.bpf", filter(257, 0x0005_000d));
+    folder.write("rule.s", ".rule rule\n.event FILE_OPEN\n r0 = *(u16 *)(r1 + 4)\n exit\n");
+    let ask = |more: &[&str]| {
+        let all = [&["simulate", "--event", "FILE_OPEN"], more].concat();
+        folder.landlock(all).exits(0).quiet()
+    };
+    ask(&["--filter", "five.bpf", "rule.s", "--syscall", "257"])
+        .says("denied by rule rule\n  filter 0: cookie 5\n  rule 0 (rule) denies with EIO, for cookie 5\n");
+    ask(&["--filter", "five.bpf", "rule.s", "--syscall", "2"])
+        .prints("allowed: no rule is asked\n  filter 0: ALLOW\n");
+    // A filter that is newer than the rule hands nothing on to it.
+    let newer = ask(&["rule.s", "--filter", "five.bpf", "--syscall", "257"]);
+    newer.prints("allowed: no rule is asked\n  filter 0: cookie 5\n");
+    ask(&["--filter", "five.bpf", "--filter", "errno.bpf", "rule.s", "--syscall", "257"])
+        .prints("denied by a filter: ERRNO 13\n  filter 0: ERRNO 13\n  filter 1: cookie 5\n");
+    // What filters look at besides: an argument here.
+    let mut by_argument = filter(7, 0x0007_0005);
+    by_argument[4] = 16;
+    folder.write("argument.bpf", by_argument);
+    let first = |value| ask(&["--filter", "argument.bpf", "rule.s", "--syscall", "257", "--args", value]);
+    first("7,0xffffffffffffffff").says("denied by rule rule\n");
+    first("6").says("allowed: no rule is asked\n");
+}
+
+#[test]
+fn filters_have_their_say_about_rules_of_the_file_system_too() {
+    let folder = Folder::new();
+    folder.write("errno.bpf", filter(257, 0x0005_000d));
+    folder.write("rule.s", ".rule rule\n.event FS\n r0 = 1\n exit\n");
+    let ask = |nr: &str, more: &[&str]| {
+        let question =
+            ["simulate", "--filter", "errno.bpf", "--event", "FS", "--action", "READ", "--syscall", nr];
+        folder.landlock([&question, more].concat()).exits(0)
+    };
+    ask("257", &["rule.s"]).says("denied by a filter: ERRNO 13\n");
+    ask("2", &["rule.s"]).says("denied by rule rule\n  filter 0: ALLOW\n");
+    ask("2", &[]).says("allowed: no rule is asked\n");
+    let ran = ask("257", &["rule.s", "--json"]);
+    let answer: serde_json::Value = serde_json::from_str(&ran.stdout()).unwrap();
+    assert_eq!((&answer["stopped"], &answer["denied"]), (&"ERRNO 13".into(), &true.into()));
+    assert_eq!(answer["filters"][0]["said"], "ERRNO 13");
+}
+
+#[test]
+fn mistakes_about_filters_are_told() {
+    let folder = Folder::new();
+    folder.write("five.bpf", filter(257, 0x0007_0005));
+    folder.write("cut.bpf", &filter(257, 0)[..12]);
+    folder.write("rule.s", ".rule rule\n.event FILE_OPEN\n r0 = *(u16 *)(r1 + 4)\n exit\n");
+    let ask =
+        |more: &[&str]| folder.landlock([&["simulate", "rule.s", "--event", "FILE_OPEN"], more].concat());
+    ask(&["--filter", "five.bpf"]).exits(2).complains("--filter takes --syscall");
+    ask(&["--filter", "five.bpf", "--cookie", "5"]).exits(2).complains("--cookie");
+    ask(&["--syscall", "1", "--args", "1,2,3,4,5,6,7"]).exits(2).complains("at most 6 arguments");
+    ask(&["--filter", "cut.bpf", "--syscall", "1"]).exits(1).prints("").complains("cut.bpf: ");
 }

@@ -150,3 +150,15 @@ pub fn compile(folder: &Folder, name: &str, source: &str) -> PathBuf {
     assert!(compiler.wait().unwrap().success(), "cc refused {name}");
     program
 }
+
+/// A filter that says `said` of system call `nr` and ALLOW of others, as the file libseccomp exports.
+pub fn filter(nr: u32, said: u32) -> Vec<u8> {
+    let insn = |code: u16, jt: u8, jf: u8, k: u32| {
+        let mut bytes = code.to_le_bytes().to_vec();
+        bytes.extend([jt, jf]);
+        bytes.extend(k.to_le_bytes());
+        bytes
+    };
+    [insn(0x20, 0, 0, 0), insn(0x15, 0, 1, nr), insn(0x06, 0, 0, said), insn(0x06, 0, 0, 0x7fff_0000)]
+        .concat()
+}

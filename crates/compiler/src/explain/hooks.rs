@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::text::and;
 use crate::abi::hook::{self, Arg};
 use crate::abi::{Event, helper};
+use crate::classic::Filter;
 use crate::object::Printable;
 use crate::op::{Callee, Imm64, Op, PSEUDO_MAP};
 use crate::rule::Rule;
@@ -20,9 +21,36 @@ pub struct Hooked {
     pub rule: String,
     /// The name of the hook's event.
     pub event: &'static str,
+    /// Those it may be asked for; `None` if it was not said which filters there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cookies: Option<Cookies>,
     /// Its answer.
     #[serde(flatten)]
     pub reply: HookReply,
+}
+
+/// Cookies that filters may hand on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cookies {
+    /// They are calculated.
+    Any,
+    /// None but these.
+    These(Vec<u16>),
+}
+
+impl Cookies {
+    /// And those of one more filter.
+    pub(super) fn add(&mut self, filter: &Filter) {
+        match (&mut *self, filter.may_say_of_any()) {
+            (Cookies::These(known), Some(said)) => {
+                known.extend(said.into_iter().filter_map(|action| action.cookie()));
+                known.sort_unstable();
+                known.dedup();
+            }
+            _ => *self = Cookies::Any,
+        }
+    }
 }
 
 /// What a rule answers at its hook.
@@ -60,13 +88,13 @@ pub enum HookFactor {
     Map(String),
 }
 
-pub(super) fn explained(rule: &Rule) -> Hooked {
+pub(super) fn explained(rule: &Rule, cookies: Option<Cookies>) -> Hooked {
     let reply = match specialise(rule, &Known::new(rule.event(), Bits::ANY)).always() {
         Some(Answer::Allow) => HookReply::Allowed,
         Some(Answer::Deny) => HookReply::Denied,
         None => HookReply::Depends { on: factors(rule) },
     };
-    Hooked { rule: rule.name().to_owned(), event: rule.event().name(), reply }
+    Hooked { rule: rule.name().to_owned(), event: rule.event().name(), cookies, reply }
 }
 
 fn factors(rule: &Rule) -> Vec<HookFactor> {
@@ -109,7 +137,19 @@ fn argument(event: Event, off: i16) -> Option<HookFactor> {
 
 impl fmt::Display for Hooked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}, {}: ", self.event, Printable(&self.rule))?;
+        write!(f, "{}, {}", self.event, Printable(&self.rule))?;
+        match &self.cookies {
+            None => {}
+            Some(Cookies::Any) => write!(f, ", for any cookie")?,
+            Some(Cookies::These(none)) if none.is_empty() => {
+                return f.write_str(": never asked, no filter before it hands a cookie on");
+            }
+            Some(Cookies::These(cookies)) => {
+                let several = if cookies.len() > 1 { "s" } else { "" };
+                write!(f, ", for cookie{several} {}", and(cookies.iter().map(ToString::to_string)))?;
+            }
+        }
+        f.write_str(": ")?;
         match &self.reply {
             HookReply::Allowed => f.write_str("always allowed"),
             HookReply::Denied => f.write_str("always denied"),

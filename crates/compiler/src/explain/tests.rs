@@ -13,6 +13,10 @@ use crate::op::{AluOp, CompareOp, Op, Reg};
 use crate::testing::build::{alu, branch, call, mov};
 use crate::testing::rules;
 
+fn together(rules: &[Rule]) -> Explanation {
+    explain(&Domain::prepended(rules.iter().cloned()))
+}
+
 /// Whether an instance of the hook table can put a question.
 fn puts(instance: &Instance, ask: &Ask) -> bool {
     let any_of =
@@ -64,7 +68,7 @@ fn command_rule(event: Event, test: &[Op]) -> Rule {
 }
 
 fn heading(rules: &[Rule], operation: &str) -> String {
-    let text = explain(rules).to_string();
+    let text = together(rules).to_string();
     let sections = text.split("\n\n").skip(1);
     let has = |section: &&str| {
         section.replace("\n    ", " ").split([':', ';', '\n']).any(|word| word.trim() == operation)
@@ -103,7 +107,7 @@ fn a_command_that_is_no_exception_among_exceptions_is_told() {
         ],
     );
     let domain = Domain::prepended([rule.clone()]);
-    let explanation = explain(&[rule]);
+    let explanation = together(&[rule]);
     let ioctl = explanation.operations.iter().find(|explained| explained.operation == "ioctl").unwrap();
     for (command, reply) in [(0x10000, Reply::Denied), (0x20000, Reply::Allowed), (1, Reply::Denied)] {
         assert_eq!(*reply_to(ioctl, command), reply, "{command:#x}");
@@ -143,7 +147,7 @@ fn a_hostile_name_cannot_draw_on_the_terminal() {
         ..crate::testing::build::fs(&[mov(Reg::R0, 0), Op::Exit])
     };
     let rule = Rule::proven(object, Event::Fs, crate::abi::Abilities::empty(), 512);
-    assert!(explain(&[rule]).to_string().starts_with("rule \\u{1b}[2J\\nrule, event FS\n"));
+    assert!(together(&[rule]).to_string().starts_with("rule \\u{1b}[2J\\nrule, event FS\n"));
 }
 
 /// The questions of an operation as inputs, on a subject of this type.
@@ -176,7 +180,7 @@ proptest! {
         rule_list in proptest::collection::vec(rules::rule(), 1..3),
         asked in proptest::collection::vec((select(OPERATIONS.iter().collect::<Vec<_>>()), rules::input(Event::FsIoctl), any::<u32>()), 20),
     ) {
-        let explanation = explain(&rule_list);
+        let explanation = together(&rule_list);
         let domain = Domain::prepended(rule_list);
         for (operation, base, permissions) in asked {
             let explained = explanation.operations.iter().find(|explained| explained.operation == operation.name).unwrap();

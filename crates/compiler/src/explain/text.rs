@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Command, Explained, Explanation, Factor, Group, Outcome, Reply, Summary};
+use super::{Command, Explained, Explanation, Factor, FilterSummary, Group, Outcome, Reply, Summary};
 use crate::file_type::FileType;
 use crate::object::Printable;
 
@@ -13,8 +13,14 @@ const INDENT: &str = "    ";
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for rule in &self.rules {
-            writeln!(f, "{rule}")?;
+        let mut filters = self.filters.iter().peekable();
+        for position in 0..=self.rules.len() {
+            while let Some(filter) = filters.next_if(|filter| filter.newer_rules == position) {
+                writeln!(f, "{filter}")?;
+            }
+            if let Some(rule) = self.rules.get(position) {
+                writeln!(f, "{rule}")?;
+            }
         }
         for (heading, operations) in sections(&self.operations) {
             writeln!(f, "\n{heading}:")?;
@@ -37,6 +43,16 @@ impl fmt::Display for Summary {
             f.write_str(", ability DEBUG")?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for FilterSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "filter, {} instructions: ", self.instructions)?;
+        match &self.may_say {
+            Some(said) => f.write_str(&said.join(", ")),
+            None => f.write_str("what it says is calculated"),
+        }
     }
 }
 
