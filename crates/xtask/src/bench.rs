@@ -27,8 +27,14 @@ pub struct Options {
     #[arg(long, default_value_t = 15)]
     rounds: usize,
     /// The kernel target instead, in a guest that counts instructions
-    #[arg(long, conflicts_with = "parts")]
-    guest: bool,
+    #[arg(
+        long,
+        conflicts_with = "parts",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "operations"
+    )]
+    guest: Option<guest::What>,
     /// Kernel series of the guest, one or more
     #[arg(long, requires = "guest", default_values = ["6.12", "latest"])]
     kernel: Vec<Series>,
@@ -60,8 +66,8 @@ const PARTS: [(Part, Measure); 5] = [
 
 /// Builds what is measured, measures, prints.
 pub fn run(options: &Options) -> Result<()> {
-    if options.guest {
-        return guest::run(&options.kernel);
+    if let Some(what) = options.guest {
+        return guest::run(what, &options.kernel);
     }
     let bench = Bench::new(options.rounds)?;
     let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);

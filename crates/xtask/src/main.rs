@@ -27,6 +27,9 @@ enum Task {
     /// What `bench --guest` runs in the guest
     #[command(hide = true)]
     BenchInside(bench::guest::inside::Options),
+    /// What `bench --guest=daemon` runs in the guest
+    #[command(hide = true)]
+    BenchDaemon,
     /// Run the tests that need a kernel of their own, in guests
     GuestTest(guest_test::Options),
     /// Build the commands and the C library, and install them with headers, man pages and rules
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Task::VmTest => vm::selftest::run(),
         Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Task::BenchProbe(options) => bench::probe::measure(&options).map(|()| ExitCode::SUCCESS),
+        Task::BenchDaemon => bench::guest::daemon::run().map(|()| ExitCode::SUCCESS),
         Task::BenchInside(options) => bench::guest::inside::run(&options).map(|()| ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

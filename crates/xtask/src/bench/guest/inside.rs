@@ -135,7 +135,7 @@ impl Bench {
 }
 
 /// Does something in a thread of its own.
-fn apart<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+pub fn apart<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     thread::scope(|scope| scope.spawn(action).join()).map_err(|_| anyhow!("a thread panicked"))?
 }
 

@@ -20,12 +20,17 @@ pub fn from_file(path: &Path) -> Result<Rule> {
 
 /// A rule of the sample rule's shape, which denies where that one can, but no file there is.
 pub fn lenient(number: usize) -> Result<Rule> {
-    parse(&format!(
+    parse(&lenient_text(number))
+}
+
+/// The same as a file has it.
+pub fn lenient_text(number: usize) -> String {
+    format!(
         ".rule lenient{number}\n.event FS\n.license \"GPL\"\n    r2 = *(u64 *)(r1 + 24)\n    r0 = 0\n    \
          r2 &= 2\n    if r2 == 0 goto end\n    r1 = *(u64 *)(r1 + 16)\n    call handle_fs_get_mode\n    \
          r1 = r0\n    r0 = 0\n    r1 &= 0xffff\n    if r1 != {} goto end\n    r0 = 1\nend:\n    exit\n",
         0xe000 + number
-    ))
+    )
 }
 
 /// A rule that can deny ioctls only, and denies one that nobody asks for.
