@@ -4,18 +4,17 @@
 //! The rules are in the kernel before anybody is confined, and stay in force whatever happens to us. Who may loads
 //! them itself; others, and who is in a domain already, ask landlockd.
 
+mod keeper;
 mod served;
 
 use std::process::Command;
-use std::time::Duration;
 
 use landlock_bpf::ring::Ring;
 use landlock_compiler::denial::{Denial, Log, Lost, RuleSeen, now};
 use landlock_compiler::domain::Domain;
 use landlock_daemon::client;
 use landlock_kernel::{Denials, DomainId, Engine, Loaded};
-use landlock_supervisor::{Filters, Outcome, Waiter};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use landlock_supervisor::{Filters, Outcome};
 use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
 
@@ -139,7 +138,7 @@ impl Prepared {
         let entry = self.entry()?;
         let own = if log.is_kept() { Some(self.log()?) } else { None };
         let enter = move || entry.enter().map_err(|error| error.to_string());
-        Ok(landlock_supervisor::run_entering(command, enter, |waiter| keep(self, own, waiter, &log))?)
+        Ok(landlock_supervisor::run_entering(command, enter, |waiter| keeper::keep(self, own, waiter, log))?)
     }
 
     fn is_inhabited(&self) -> bool {
@@ -147,7 +146,11 @@ impl Prepared {
             Source::Ourselves { engine, loaded } => {
                 let here =
                     |living: landlock_kernel::Living| living.number == loaded.number() && living.threads > 0;
-                engine.domains().is_ok_and(|domains| domains.into_iter().any(here))
+                match engine.domains() {
+                    Ok(domains) => domains.into_iter().any(here),
+                    // It will be on again.
+                    Err(error) => matches!(error, landlock_kernel::Error::SwitchedOff),
+                }
             }
             Source::Daemon(served) => served.is_inhabited(),
         }
@@ -228,42 +231,4 @@ impl OwnLog {
             log.write(&lost);
         }
     }
-}
-
-/// The keeper's work.
-fn keep(prepared: Prepared, mut own: Option<OwnLog>, waiter: Waiter, log: &Log) {
-    while !wait(&mut own, Some(&waiter), None, log) {}
-    waiter.dismiss(|| own.iter_mut().for_each(|own| own.write(log)));
-    // Whose descriptors of handles are these, if not ours?
-    if own.is_none() && prepared.domain.maps().is_empty() {
-        return;
-    }
-    // The kernel forgets a thread a while after its end.
-    let mut pause = Duration::from_millis(2);
-    while prepared.is_inhabited() {
-        wait(&mut own, None, Some(pause), log);
-        pause = LONGEST_PAUSE.min(pause * 2);
-    }
-    own.iter_mut().for_each(|own| own.write(log));
-    let is_ours = matches!(prepared.source, Source::Ourselves { .. });
-    drop((own, prepared));
-    // The waiter is gone, and whoever comes next need not find the domain.
-    if is_ours {
-        drop(Engine::open());
-    }
-}
-
-/// How long the end of the last thread in the domain may go unnoticed.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// Waits for denials, and writes them; whether the waiter is to be dismissed.
-fn wait(own: &mut Option<OwnLog>, waiter: Option<&Waiter>, most: Option<Duration>, log: &Log) -> bool {
-    let denials = own.as_ref().map(|own| PollFd::new(&own.ring, PollFlags::IN));
-    let waiting = waiter.map(|waiter| PollFd::new(waiter, PollFlags::IN));
-    let mut ready: Vec<_> = waiting.into_iter().chain(denials).collect();
-    let most = most.and_then(|most| Timespec::try_from(most).ok());
-    let polled = poll(&mut ready, most.as_ref());
-    let is_over = polled.is_ok() && ready.first().is_some_and(|first| !first.revents().is_empty());
-    own.iter_mut().for_each(|own| own.write(log));
-    waiter.is_some() && is_over
 }

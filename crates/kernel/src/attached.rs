@@ -13,6 +13,7 @@ use landlock_compiler::hooks::{self, Hook};
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
 use crate::loaded::bit;
+use crate::lock::Lock;
 use crate::programs::{self, SLOTS};
 use crate::state::{Maps, SPEC};
 
@@ -55,7 +56,11 @@ impl Attached {
     /// Attaches the hook's dispatcher if it is not. None if the kernel lets nobody attach there.
     pub(crate) fn attach(&self, kernel: &Kernel, maps: &Maps, hook: &'static Hook) -> Result<Option<Map>> {
         if self.folder.names()?.iter().any(|name| name == hook.name) {
-            return self.programs(hook.name).map(Some);
+            match self.is_whole(hook.name)? {
+                true => return self.programs(hook.name).map(Some),
+                // Nobody looked at what nobody needed.
+                false => self.detach(hook.name)?,
+            }
         }
         let spec = MapSpec { name: PROGRAMS, kind: MapKind::ProgArray, key_size: 4, value_size: 4, ..SPEC };
         let programs = Map::create(&MapSpec { max_entries: SLOTS, ..spec })?;
@@ -66,6 +71,15 @@ impl Attached {
         folder.pin(kernel.target()?.attach(&dispatch)?, DISPATCH)?;
         self.folder.rename(&unpublished, &self.folder, hook.name)?;
         Ok(Some(programs))
+    }
+
+    /// Keeps every hook attached that is, until the lock is given back and somebody collects; None if somebody
+    /// does so already.
+    ///
+    /// The kernel takes a tenth of a second to detach a hook, and meanwhile attaches none: commands that are run one after the
+    /// other would wait for seconds for what the last one left.
+    pub(crate) fn keep(self) -> Result<Option<Lock>> {
+        Lock::try_exclusive(self.folder)
     }
 
     /// Detaches the hook. No thread is in a domain that has a program there.

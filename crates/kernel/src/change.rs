@@ -51,15 +51,16 @@ enum Left {
 pub(crate) struct Change<'a> {
     maps: &'a Maps,
     pub(crate) hooks: Attached,
+    format: &'a Folder,
     domains: &'a Folder,
     watch: Folder,
 }
 
 impl Change<'_> {
     /// `domains` is the exclusive lock on that folder of the format.
-    pub(crate) fn new<'a>(format: &Folder, maps: &'a Maps, domains: &'a Lock) -> Result<Change<'a>> {
+    pub(crate) fn new<'a>(format: &'a Folder, maps: &'a Maps, domains: &'a Lock) -> Result<Change<'a>> {
         let (hooks, watch) = (Attached::new(format)?, format.folder(WATCH)?);
-        let change = Change { maps, hooks, domains: domains.folder(), watch };
+        let change = Change { maps, hooks, format, domains: domains.folder(), watch };
         change.sweep()?;
         Ok(change)
     }
@@ -242,8 +243,9 @@ impl Change<'_> {
         Ok(())
     }
 
-    /// Detaches the hooks for which no published domain has programs.
+    /// Detaches the hooks for which no published domain has programs, unless somebody keeps them.
     fn detach(&self) -> Result<()> {
+        let Some(_nobody_keeps_them) = Attached::new(self.format)?.keep()? else { return Ok(()) };
         if self.masks()? & FILES == 0 {
             handles::unwatch(&self.watch, self.maps)?;
         }

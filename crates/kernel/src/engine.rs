@@ -277,6 +277,11 @@ impl Engine {
         })
     }
 
+    /// The number of the domain that was loaded last.
+    pub fn last_number(&self) -> Result<u64> {
+        u64_of(&self.state.maps.last, 0)
+    }
+
     /// The hooks with a dispatcher.
     pub fn attached_hooks(&self) -> Result<Vec<&'static str>> {
         Attached::new(self.state.format())?.names()
@@ -312,10 +317,24 @@ impl Engine {
         Ok(shown.unwrap_or_else(Shown::unknown).seen(rule, insn, domain))
     }
 
+    /// Keeps the hooks attached that are, for the next domain to find them: the kernel takes a tenth of a second to
+    /// detach a hook, and attaches none meanwhile. None if somebody does so already.
+    ///
+    /// Who gives them back is to [`Engine::collect`] then.
+    pub fn keep_hooks(&self) -> Result<Option<KeptHooks>> {
+        Ok(Attached::new(self.state.format())?.keep()?.map(|lock| KeptHooks { _lock: lock }))
+    }
+
     /// Unmakes the domains that nobody holds and no thread is in, and detaches the hooks that no other needs.
     pub fn collect(&mut self) -> Result<()> {
         self.state.change(|change| change.collect())
     }
+}
+
+/// Hooks stay attached as long as this is there, though nobody may need them.
+#[derive(Debug)]
+pub struct KeptHooks {
+    _lock: Lock,
 }
 
 impl Drop for Engine {

@@ -21,6 +21,7 @@ use rustix::io::Errno;
 
 use crate::about::fnv;
 use crate::attached::HOOKS;
+use crate::canary;
 use crate::change::{Change, DOMAINS, delete_tokens};
 use crate::error::{Error, Result};
 use crate::handles::{LOSSES, OBJECTS, WATCH};
@@ -134,6 +135,7 @@ pub(crate) struct State {
 impl State {
     /// Takes up what is there, or makes it.
     pub(crate) fn open(folder: &Path, kernel: &Kernel) -> Result<State> {
+        is_switched_on()?;
         let format = format_folder(folder)?;
         let domains = Lock::exclusive(format.folder(DOMAINS)?)?;
         let user = Lock::shared(format_folder(folder)?)?;
@@ -150,6 +152,7 @@ impl State {
 
     /// Changes what is published.
     pub(crate) fn change<T>(&self, change: impl FnOnce(&Change<'_>) -> Result<T>) -> Result<T> {
+        is_switched_on()?;
         let domains = Lock::exclusive(self.format().folder(DOMAINS)?)?;
         let gone = || Error::Gone { folder: self.format().path().to_owned() };
         match Map::from_pin(self.format(), "threads") {
@@ -187,6 +190,15 @@ impl State {
     /// What tells one engine's state from another's.
     pub(crate) fn id(&self) -> u32 {
         self.maps.threads.info().id
+    }
+}
+
+/// While programs are switched off nothing is attached or detached: kernels before 7 then give up calling any
+/// program at a function until the machine is started anew.
+fn is_switched_on() -> Result<()> {
+    match canary::is_switched_off() {
+        true => Err(Error::SwitchedOff),
+        false => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Guests have the built command and busybox in their path, and nothing to compile with. What is said of the
 //! supervisor target in `cli` is said of this one here; where both can be asked, they are compared.
 
+mod apart;
 mod daemon;
 mod log;
 mod observe;
@@ -33,6 +34,7 @@ fn denies(name: &str, actions: u32) -> String {
 const WRITE: u32 = 2;
 const NEW: u32 = 8;
 const REMOVE: u32 = 32;
+const FCNTL: u32 = 256;
 
 fn folder_with_harmless_rule() -> Folder {
     let folder = Folder::new();

@@ -203,9 +203,16 @@ pub const GROUPS: &[Group] = &[
     Group {
         name: "kernel_target",
         guest: COMMAND,
-        command: "kernel_target --ignored",
+        command: "kernel_target --ignored --skip=apart::",
         boots: &BOOTS,
         minutes: 10,
+    },
+    Group {
+        name: "apart",
+        guest: COMMAND,
+        command: "kernel_target --ignored --test-threads=1 apart::",
+        boots: &BOOTS,
+        minutes: 2,
     },
     Group {
         name: "bypasses",
