@@ -22,12 +22,16 @@ pub struct Attr {
 }
 
 impl Attr {
-    /// Copies `size` bytes at `address`, once.
+    /// Copies `size` bytes at `address`, once. Of more than a page, which [`load`](crate::load) refuses, it has the
+    /// beginning: whose they are is to be told also then.
     ///
     /// # Errors
-    /// `EFAULT`; `E2BIG` for more than a page.
+    /// `EFAULT`; `E2BIG` if that is more than a page.
     pub fn copy(memory: &impl Memory, address: u64, size: usize) -> Result<Attr, Errno> {
-        let (bytes, is_all) = memory::read_extensible(memory, address, size, SIZE)?;
+        let (bytes, is_all) = match size > memory::PAGE {
+            true => (memory.read(address, SIZE).map_err(|_| Errno::TOOBIG)?, false),
+            false => memory::read_extensible(memory, address, size, SIZE)?,
+        };
         let mut known = [0; SIZE];
         known[..bytes.len()].copy_from_slice(&bytes);
         Ok(Attr { known, size, is_all })
@@ -142,6 +146,25 @@ mod tests {
                 assert!(!attr(size, 15, name.as_bytes()).are_of_a_rule(), "{name} {size}");
             }
         }
+    }
+
+    struct Zeros;
+
+    impl Memory for Zeros {
+        fn read(&self, address: u64, len: usize) -> Result<Vec<u8>, Errno> {
+            if address == 8 { Err(Errno::FAULT) } else { Ok(vec![0; len]) }
+        }
+
+        fn write(&self, _: u64, _: &[u8]) -> Result<(), Errno> {
+            Err(Errno::FAULT)
+        }
+    }
+
+    #[test]
+    fn more_than_a_page_is_too_much_whatever_is_in_it() {
+        let said = |address, size| Attr::copy(&Zeros, address, size).and_then(|attr| attr.is_extended());
+        assert_eq!((said(4096, 4096), said(4096, 4097)), (Ok(()), Err(Errno::TOOBIG)));
+        assert_eq!((said(8, 4096), said(8, 4097)), (Err(Errno::FAULT), Err(Errno::TOOBIG)));
     }
 
     #[test]

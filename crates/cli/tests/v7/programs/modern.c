@@ -58,11 +58,16 @@ static void filters(void)
 
 static void programs(void)
 {
-	union bpf_prog_subtype subtype = {.landlock_rule = {1, 1, 0, 0}};
+	// Kernels take the address for a name, and some addresses are one.
+	char *place = mmap((void *)0x10000000, 4096, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	IS(place != MAP_FAILED);
+	union bpf_prog_subtype *subtype = (void *)(place + 8);
+	subtype->landlock_rule.abi = subtype->landlock_rule.event = 1;
 	union bpf_attr attr = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = 8, .max_entries = 1};
 	say("map", syscall(SYS_bpf, BPF_MAP_CREATE, &attr, sizeof attr));
 	say("socket filter", bpf_load(BPF_PROG_TYPE_SOCKET_FILTER, "", sizeof attr, NULL));
-	say("superfluous subtype", bpf_load(BPF_PROG_TYPE_SOCKET_FILTER, "", 64, &subtype));
+	say("superfluous subtype", bpf_load(BPF_PROG_TYPE_SOCKET_FILTER, "", 64, subtype));
 	say("devices", bpf_load(BPF_PROG_TYPE_CGROUP_DEVICE, "sd_devices", sizeof attr, NULL));
 	say("devices, by an old loader", bpf_load(BPF_PROG_TYPE_CGROUP_DEVICE, "sd_devices", 64, NULL));
 	say("devices without a name", bpf_load(BPF_PROG_TYPE_CGROUP_DEVICE, "", 72, NULL));
