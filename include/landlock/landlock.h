@@ -68,15 +68,15 @@ int landlock_load(const struct landlock_load_attr *attr, unsigned int size);
  *   EBADF   not an open descriptor
  *   E2BIG   more than 64 rules, or deeper than the kernel stacks sandboxes:
  *           about 14 calls
- *   ENOMEM  no more rules are kept
+ *   ENOMEM  no more rules are kept, or a limit of landlockd's is reached
  * and, which v7 did not have:
  *   EOPNOTSUPP  the sandbox does not watch what the rule can deny
  *   EPERM       ability DEBUG without CAP_SYS_ADMIN, or a filter of somebody
  *               else's forbids it
  *   EBUSY       the thread uses io_uring, so the kernel does not let it in
  *
- * Where the kernel answers, a thread can prepend one rule: what is confined may
- * load no more, and nobody answers for it (EINVAL).
+ * Where the kernel answers, who is not root, and every thread that is confined
+ * already, need landlockd; without it nobody answers (EINVAL).
  */
 int landlock_prepend(unsigned int flags, const int *rule);
 

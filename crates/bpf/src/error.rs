@@ -117,9 +117,9 @@ pub enum Command {
     IterCreate = 33,
 }
 
-#[cfg(test)]
 impl Command {
-    pub(crate) const ALL: [Command; 20] = {
+    /// All of them.
+    pub const ALL: [Command; 20] = {
         use Command::*;
         [
             MapCreate,

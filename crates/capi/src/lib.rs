@@ -6,10 +6,12 @@ mod memory;
 use std::ffi::{c_int, c_uint};
 use std::os::fd::{IntoRawFd, OwnedFd};
 
-use ebpf_landlock::kernel::Error;
+use ebpf_landlock::kernel::{Error, Loads};
 use ebpf_landlock::{Choice, Sandbox, loader};
 use landlock_compiler::domain::Domain;
 use landlock_compiler::verify::verify;
+use landlock_daemon::client;
+use landlock_daemon::protocol::Why;
 use landlock_v7::{Attr, Memory, errno, rule_in};
 use memory::Own;
 use rustix::io::Errno;
@@ -50,7 +52,7 @@ fn prepend(flags: c_uint, address: usize) -> Result<(), Errno> {
     // The kernel target is kept up until the rule is there.
     let (choice, _kernel_target) = match landlock_supervisor::is_offered() {
         true => (Choice::Supervisor, None),
-        false => (Choice::Kernel, Some(ebpf_landlock::kernel::ask().map_err(|_| Errno::INVAL)?)),
+        false => (Choice::Kernel, Some(Loads::ask().map_err(|_| Errno::INVAL)?)),
     };
     if address == 0 {
         return Err(Errno::FAULT);
@@ -76,6 +78,12 @@ fn not_entered(error: &ebpf_landlock::Error) -> Errno {
         }
         ebpf_landlock::Error::Kernel(Error::Target(landlock_kernel::Error::Emit(_))) => Errno::TOOBIG,
         ebpf_landlock::Error::Kernel(Error::Target(landlock_kernel::Error::Gate(_))) => Errno::BUSY,
+        ebpf_landlock::Error::Kernel(Error::Daemon(client::Error::Refused(refusal))) => match refusal.why {
+            Why::TooMany => Errno::TOOBIG,
+            // Ability DEBUG: what else could be wrong with it was looked at.
+            Why::Rules => Errno::PERM,
+            _ => Errno::NOMEM,
+        },
         _ => Errno::NOMEM,
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-// api load|outside|prepend|kernel|pass: uses the library as a program written from v7's documentation would. Exits 0, or tells
+// api load|outside|prepend|kernel|served|pass: uses the library as a program written from v7's documentation would. Exits 0, or tells
 // the line that is not as it should be.
 #define _GNU_SOURCE
 #include <errno.h>
@@ -197,6 +197,15 @@ static void prepends_in_kernel(void) {
     IS(open("/dev/null", O_RDONLY) >= 0);
 }
 
+static void prepends_through_landlockd(void) {
+    prepends_once();
+    int more = load(valid(LANDLOCK_ACTION_FS_LOCK)), count = 1;
+    while (landlock_prepend(0, &more) == 0)
+        count++;
+    IS(errno == E2BIG && count == 64);
+    IS(open("/dev/null", O_RDONLY) >= 0);
+}
+
 static void passes(void) {
     int pair[2], status;
     IS(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
@@ -230,6 +239,8 @@ int main(int argc, char **argv) {
         prepends();
     else if (!strcmp(part, "kernel"))
         prepends_in_kernel();
+    else if (!strcmp(part, "served"))
+        prepends_through_landlockd();
     else if (!strcmp(part, "pass"))
         passes();
     else

@@ -50,7 +50,10 @@ pub fn execute(args: &Args) -> anyhow::Result<ExitCode> {
     let mut command = Command::new(program);
     command.args(arguments);
     let ended = match in_kernel {
-        true => landlock_supervisor::run_v7_kept(kernel::keeper, command),
+        true => {
+            kernel::permit()?;
+            landlock_supervisor::run_v7_kept(kernel::keeper, command)
+        }
         false => landlock_supervisor::run_v7(log, command),
     };
     let ended = match ended {

@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use landlock_bpf::map::Map;
@@ -64,7 +65,7 @@ impl Default for Daemon {
     }
 }
 
-/// A token, good for one thread, for a minute, and as long as this is.
+/// A token, good for one thread, for a minute, and as long as its connection is.
 #[derive(Debug)]
 pub struct Grant {
     /// For [`landlock_kernel::enter`].
@@ -75,14 +76,14 @@ pub struct Grant {
     pub lacking: Vec<&'static str>,
     /// The domain's denials, if they were to be its own.
     pub log: Option<OwnLog>,
-    /// Without it the token is worth nothing.
+    /// Without it the token is worth nothing. A domain with a log of its own stays as long as this.
     pub connection: Connection,
 }
 
-/// What a token depends on.
-#[derive(Debug)]
+/// What a token depends on. It is closed with the last clone.
+#[derive(Clone, Debug)]
 pub struct Connection {
-    _socket: OwnedFd,
+    _socket: Arc<OwnedFd>,
 }
 
 /// The denials of a domain with a log of its own. Reading them takes no privilege and no daemon.
@@ -135,11 +136,9 @@ impl Daemon {
         let rules = rules::encode(domain)?;
         let parent = parent.map(|DomainId { engine, domain }| Parent { engine, domain });
         let (answer, descriptors, connection) = self.ask(Request::Load { parent, own_log }, &rules)?;
-        let Answer::Granted { token, number, lacking } = answer else { return Err(nonsense()) };
-        let known = |name: String| hooks::by_name(&name).map(|hook| hook.name);
-        let lacking = lacking.into_iter().filter_map(known).collect();
+        let mut grant = granted(answer, connection)?;
         let mut descriptors = descriptors.into_iter();
-        let log = match (own_log, descriptors.next(), descriptors.next()) {
+        grant.log = match (own_log, descriptors.next(), descriptors.next()) {
             (false, None, None) => None,
             (true, Some(denials), Some(lost)) => Some(OwnLog {
                 denials: Ring::new(Map::received(denials)?)?,
@@ -147,7 +146,17 @@ impl Daemon {
             }),
             _ => return Err(nonsense()),
         };
-        Ok(Grant { token, number, lacking, log, connection: Connection { _socket: connection } })
+        Ok(grant)
+    }
+
+    /// Another token for a domain with a log of its own, which stays while a connection that it was granted on does, or a
+    /// thread is in it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is gone; the others.
+    pub fn again(&self, number: u64) -> Result<Grant, Error> {
+        let (answer, _, connection) = self.ask(Request::Again(number), &[])?;
+        granted(answer, connection)
     }
 
     /// How many threads are in a domain that this user loaded; 0 also if it is gone.
@@ -191,6 +200,14 @@ impl Daemon {
             _ => Err(Error::Stranger(self.path.clone())),
         }
     }
+}
+
+fn granted(answer: Answer, connection: OwnedFd) -> Result<Grant, Error> {
+    let Answer::Granted { token, number, lacking } = answer else { return Err(nonsense()) };
+    let known = |name: String| hooks::by_name(&name).map(|hook| hook.name);
+    let lacking = lacking.into_iter().filter_map(known).collect();
+    let connection = Connection { _socket: Arc::new(connection) };
+    Ok(Grant { token, number, lacking, log: None, connection })
 }
 
 fn nonsense() -> Error {

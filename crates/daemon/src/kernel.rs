@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use landlock_compiler::rule::Rule;
 use landlock_kernel::{Denials, DomainId, Engine, Error, Living, Loaded};
 
-use crate::limits::{Usage, limit};
+use crate::limits::Usage;
 use crate::protocol::{Parent, Refusal, Why};
 use crate::rules::MAX_RULES;
 use crate::server::Enforcer;
@@ -32,9 +32,10 @@ impl Kernel {
         let held = held.ok_or_else(gone)?;
         let older = held.domain().rules().len();
         match older + rules > MAX_RULES {
-            true => Err(limit(format!(
-                "{rules} rules and the {older} that are in force already are more than {MAX_RULES}"
-            ))),
+            true => Err(Refusal::new(
+                Why::TooMany,
+                format!("{rules} rules and the {older} that are in force already are more than {MAX_RULES}"),
+            )),
             false => Ok(Some(held)),
         }
     }
@@ -70,6 +71,10 @@ impl Enforcer for Kernel {
         let parent = self.parent(parent, rules.len())?;
         let denials = if own_log { Denials::Own } else { Denials::Shared };
         self.0.load_for(user, parent.as_ref(), rules.iter().cloned(), denials).map_err(refusal)
+    }
+
+    fn hold(&mut self, user: u32, number: u64) -> Result<Option<Loaded>, Refusal> {
+        self.0.hold_for(user, number).map_err(refusal)
     }
 
     fn token(&self, domain: &Loaded) -> Result<u64, Refusal> {

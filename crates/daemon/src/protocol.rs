@@ -6,7 +6,8 @@
 //! thread whose rules let it write to no file could not fill one with them. No descriptor is taken from a client. An answer is a header of [`Answer::HEADER`] bytes and a text. To a grant with a log of its own
 //! belong two descriptors: the ring buffer of denials, and the map that counts those that found no place.
 //!
-//! A grant is good while the client keeps the connection, and for [`TOKEN_LIFE`] at most.
+//! A grant is good while the client keeps the connection, and for [`TOKEN_LIFE`] at most. A domain with a log of its own
+//! stays as long as the connection it was asked for on, so that another thread can be let in.
 
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ pub enum Request {
     },
     /// How many threads are in the domain of this number, one that the user loaded?
     Threads(u64),
+    /// Another token for that domain.
+    Again(u64),
 }
 
 /// What a thread says that it is in. No thread that is elsewhere can use what it gets for it.
@@ -57,6 +60,7 @@ impl Request {
                 (2, u32::from(own_log), parent.engine, parent.domain)
             }
             Request::Threads(number) => (3, 0, 0, number),
+            Request::Again(number) => (4, 0, 0, number),
         };
         let mut bytes = [0; Request::SIZE];
         for (at, word) in [(0, MAGIC), (4, kind), (8, flags), (12, engine)] {
@@ -88,6 +92,7 @@ impl Request {
                 Request::Load { parent, own_log: flags == 1 }
             }
             (3, 0) => Request::Threads(number),
+            (4, 0) => Request::Again(number),
             _ => return Err(malformed()),
         };
         // One way to say a thing, so that what is added later is refused by who does not know it.
@@ -157,11 +162,21 @@ pub enum Why {
     Kernel = 7,
     /// A kind this version does not know.
     Other = 8,
+    /// The thread would have more rules than it can have.
+    TooMany = 9,
 }
 
 impl Why {
-    const ALL: [Why; 7] =
-        [Why::Malformed, Why::Version, Why::Descriptor, Why::Rules, Why::Limit, Why::Domain, Why::Kernel];
+    const ALL: [Why; 8] = [
+        Why::Malformed,
+        Why::Version,
+        Why::Descriptor,
+        Why::Rules,
+        Why::Limit,
+        Why::Domain,
+        Why::Kernel,
+        Why::TooMany,
+    ];
 }
 
 const REFUSED: u32 = 1 << 31;

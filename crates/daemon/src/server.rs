@@ -56,6 +56,9 @@ pub trait Enforcer: Send + 'static {
         own_log: bool,
     ) -> Result<Self::Domain, Refusal>;
 
+    /// The user's domain of this number, if there is one.
+    fn hold(&mut self, user: u32, number: u64) -> Result<Option<Self::Domain>, Refusal>;
+
     /// A token that lets one thread into a domain.
     fn token(&self, domain: &Self::Domain) -> Result<u64, Refusal>;
 

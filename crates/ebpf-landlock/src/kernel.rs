@@ -12,7 +12,7 @@ use std::process::Command;
 use landlock_bpf::ring::Ring;
 use landlock_compiler::denial::{Denial, Log, Lost, RuleSeen, now};
 use landlock_compiler::domain::Domain;
-use landlock_daemon::client;
+use landlock_daemon::client::{self, Daemon};
 use landlock_kernel::{Denials, DomainId, Engine, Loaded};
 use landlock_supervisor::{Filters, Outcome};
 use rustix::io::Errno;
@@ -48,12 +48,36 @@ pub enum Error {
 /// [`std::result::Result`] with this module's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Whether threads of this process could confine themselves, those that are not confined; and keeps it so.
-///
-/// # Errors
-/// Why not.
-pub fn ask() -> Result<Engine> {
-    Ok(Engine::open()?)
+/// Who loads rules for the calling thread. While it is there, the kernel target is kept up.
+#[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one of it")]
+pub enum Loads {
+    /// This process.
+    Ourselves(Engine),
+    /// landlockd, for who may not, and who is in a domain already.
+    Daemon {
+        /// It.
+        daemon: Daemon,
+        /// The number of its engine.
+        engine: u32,
+    },
+}
+
+impl Loads {
+    /// Asks whether somebody does.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn ask() -> Result<Loads> {
+        match loader().cap_sys_admin && DomainId::of_this_thread().is_none() {
+            true => Ok(Loads::Ourselves(Engine::open()?)),
+            false => {
+                let daemon = Daemon::default();
+                let engine = daemon.hello()?;
+                Ok(Loads::Daemon { daemon, engine })
+            }
+        }
+    }
 }
 
 /// A domain in the kernel, for threads to enter.
@@ -80,13 +104,15 @@ impl Prepared {
     /// The kernel target does not work for this process, or the rules do not fit. Nobody is confined by it.
     pub fn new(domain: &Domain, own_log: bool) -> Result<Prepared> {
         let filters = Filters::of(domain).map_err(Error::Filters)?;
-        let source = match loader().cap_sys_admin && DomainId::of_this_thread().is_none() {
-            true => {
-                let mut engine = Engine::open()?;
+        let source = match Loads::ask()? {
+            Loads::Ourselves(mut engine) => {
                 let loaded = engine.load(domain, if own_log { Denials::Own } else { Denials::Shared })?;
                 Source::Ourselves { engine, loaded }
             }
-            false => Source::Daemon(Served::new(domain, own_log)?),
+            Loads::Daemon { daemon, engine } => {
+                let parent = DomainId::of_this_thread_in(engine);
+                Source::Daemon(Served::new(daemon, parent, domain, own_log)?)
+            }
         };
         Ok(Prepared { source, domain: domain.clone(), filters })
     }

@@ -168,7 +168,7 @@ impl Sandbox {
     /// threads of the process are not affected.
     ///
     /// It works on the kernel target, and in a sandbox of the supervisor target. A thread that is confined by the
-    /// kernel already may load nothing more.
+    /// kernel already needs landlockd for more.
     ///
     /// # Errors
     /// [`Error::Kernel`]; [`Error::NoSupervisor`] where there is neither; [`Error::Sandbox`] if the outer sandbox does

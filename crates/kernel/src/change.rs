@@ -107,10 +107,9 @@ impl Change<'_> {
         Ok(None)
     }
 
-    /// The published domain of this place, and a hold on it.
-    pub(crate) fn find_place(&self, word: u64) -> Result<Option<(About, Lock)>> {
-        let published = self.published()?.into_iter().find(|published| published.place.word() == word);
-        let Some(published) = published else { return Ok(None) };
+    /// A published domain, and a hold on it.
+    pub(crate) fn find_published(&self, which: impl Fn(&Published) -> bool) -> Result<Option<(About, Lock)>> {
+        let Some(published) = self.published()?.into_iter().find(which) else { return Ok(None) };
         let folder = self.folder(published)?;
         Ok(Some((About::read(&folder)?, Lock::shared(folder)?)))
     }

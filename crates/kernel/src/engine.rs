@@ -16,7 +16,7 @@ use landlock_compiler::rule::Rule;
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::about::{Content, DomainId};
+use crate::about::{Content, DomainId, Published};
 use crate::attached::Attached;
 use crate::attachment::Attachment;
 use crate::canary;
@@ -130,8 +130,17 @@ impl Engine {
         if id.engine != self.id() {
             return Err(STRANGE);
         }
+        self.published(|one| one.place.word() == id.domain)
+    }
+
+    /// The published domain of this number that was loaded for a user, if there is one.
+    pub fn hold_for(&self, user: u32, number: u64) -> Result<Option<Loaded>> {
+        self.published(|one| one.owner == Some(user) && one.place.number == number)
+    }
+
+    fn published(&self, which: impl Fn(&Published) -> bool) -> Result<Option<Loaded>> {
         self.state.change(|change| {
-            let Some((about, hold)) = change.find_place(id.domain)? else { return Ok(None) };
+            let Some((about, hold)) = change.find_published(which)? else { return Ok(None) };
             let domain = about.domain().map_err(|why| damaged(self.state.format(), why))?;
             Ok(Some(Loaded::new(self.id(), domain, &about, hold)))
         })
@@ -366,6 +375,11 @@ fn now() -> u64 {
 /// Puts the calling thread into the domain the token is for.
 pub fn enter(token: u64) -> Result<()> {
     entered(prctl::gate(token))
+}
+
+/// The same for another thread, which is made to call prctl(2) with an option and two arguments, and gives the errno.
+pub fn enter_by(token: u64, prctl: impl FnOnce([u64; 3]) -> Option<Errno>) -> Result<()> {
+    entered(prctl(prctl::entering(token)))
 }
 
 fn entered(answer: Option<Errno>) -> Result<()> {

@@ -31,7 +31,7 @@ mod state;
 pub use about::DomainId;
 pub use attachment::{Attachment, Lacking, attachment, lacking};
 pub use bug::Bug;
-pub use engine::{Engine, FOLDER, KeptHooks, enter};
+pub use engine::{Engine, FOLDER, KeptHooks, enter, enter_by};
 pub use error::{Error, Result};
 pub use loaded::{Denials, Living, Loaded};
 pub use state::{MAX_DOMAINS, MAX_THREADS};

@@ -157,7 +157,7 @@ pub fn run_v7(log: Log, command: Command) -> Result<Ended, Error> {
 }
 
 /// The same where somebody else keeps the rules that are prepended, and enforces them. `keeper` is made in the process
-/// that answers; if it cannot be, for a reason for people, nothing is run. Needs CAP_SYS_ADMIN: no_new_privs is not set.
+/// that answers; if it cannot be, for a reason for people, nothing is run. Needs CAP_SYS_ADMIN or no_new_privs, which is not set.
 pub fn run_v7_kept(
     keeper: impl FnOnce() -> Result<Box<dyn Keeper>, String>,
     command: Command,

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use anyhow::Result;
+use landlock_bpf::Command;
 use libc::{c_long, *};
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -68,8 +69,19 @@ const CALLS: &[c_long] = &[
     SYS_exit_group,
 ];
 
-/// Commands of bpf(2): maps and their elements, programs, pins, descriptions, types, links.
-const BPF: &[u64] = &[0, 1, 2, 3, 4, 5, 6, 7, 15, 18, 22, 24, 28];
+/// Whether the daemon makes a command of bpf(2): all for maps and their elements, programs, pins, descriptions, types and
+/// links that what it uses knows. One that is new there is to be decided upon here, or nothing compiles.
+const fn is_ours(command: Command) -> bool {
+    use Command::*;
+    match command {
+        MapCreate | MapLookupElem | MapUpdateElem | MapDeleteElem | MapGetNextKey | MapFreeze
+        | MapLookupBatch | ProgLoad | ObjPin | ObjGet | ObjGetInfoByFd | BtfLoad | LinkCreate => true,
+        // They take CAP_SYS_ADMIN.
+        ProgGetNextId | MapGetNextId | ProgGetFdById | MapGetFdById | LinkGetFdById | LinkGetNextId => false,
+        // For maps of handles, which are not handed over.
+        IterCreate => false,
+    }
+}
 
 /// A thread of the same process, and nothing else that clone(2) makes.
 const THREAD: u64 = (CLONE_VM | CLONE_THREAD | CLONE_SIGHAND) as u64;
@@ -83,7 +95,8 @@ pub fn restrict() -> Result<()> {
     install([(SYS_clone3, Vec::new())].into(), SeccompAction::Allow, SeccompAction::Errno(ENOSYS_))?;
     let mut allowed: BTreeMap<c_long, Vec<SeccompRule>> =
         CALLS.iter().map(|&call| (call, Vec::new())).collect();
-    allowed.insert(SYS_bpf, BPF.iter().map(|&command| equal(0, command)).collect::<Result<_>>()?);
+    let commands = Command::ALL.into_iter().filter(|&command| is_ours(command));
+    allowed.insert(SYS_bpf, commands.map(|command| equal(0, command as u64)).collect::<Result<_>>()?);
     allowed.insert(SYS_clone, vec![masked(0, THREAD)?]);
     allowed.insert(SYS_prctl, vec![equal(0, PR_SET_NAME as u64)?]);
     // How a panic that is not caught ends the process.

@@ -41,10 +41,13 @@ struct Client<D> {
     grant: Option<Grant<D>>,
 }
 
-/// What a client was given and has not used yet.
+/// What a client was given.
 struct Grant<D> {
-    token: u64,
+    /// If it was not used yet, and can be.
+    token: Option<u64>,
     _hold: Arc<D>,
+    /// Whether the domain stays for the client, who may ask for another token.
+    stays: bool,
 }
 
 struct Kept<D> {
@@ -140,8 +143,12 @@ impl<E: Enforcer> Lane<E> {
         ready: bool,
         now: Instant,
     ) -> Option<Client<E::Domain>> {
-        match &client.grant {
-            None if ready => match self.hear(&client.socket) {
+        let is_late = client.until <= now;
+        if let Some(grant) = &mut client.grant {
+            return self.is_needed(grant, ready, is_late).then_some(client);
+        }
+        if ready {
+            match self.hear(&client.socket) {
                 Next::Close => return None,
                 Next::Wait => {}
                 Next::Hold(grant) => {
@@ -149,22 +156,24 @@ impl<E: Enforcer> Lane<E> {
                     client.until = Instant::now() + TOKEN_LIFE;
                     return Some(client);
                 }
-            },
-            None => {}
-            Some(grant) => {
-                let enforcer = lock(&self.enforcer);
-                // It has nothing more to say: it closed its end, or talks nonsense.
-                let is_over = ready || client.until <= now;
-                if enforcer.is_used(grant.token) {
-                    return None;
-                }
-                if is_over {
-                    enforcer.revoke(grant.token);
-                    return None;
-                }
             }
         }
-        (client.until > now).then_some(client)
+        (!is_late).then_some(client)
+    }
+
+    /// Whether a grant is to be kept. A client that has one has nothing more to say: it closed its end, or talks nonsense.
+    fn is_needed(&self, grant: &mut Grant<E::Domain>, is_over: bool, is_late: bool) -> bool {
+        if let Some(token) = grant.token {
+            let enforcer = lock(&self.enforcer);
+            let is_used = enforcer.is_used(token);
+            if !is_used && (is_over || is_late) {
+                enforcer.revoke(token);
+            }
+            if is_used || is_late {
+                grant.token = None;
+            }
+        }
+        !is_over && (grant.stays || grant.token.is_some())
     }
 
     /// Hears a client's request, and answers.
@@ -182,8 +191,8 @@ impl<E: Enforcer> Lane<E> {
         match (answer(client, &reply, &log), grant) {
             (true, Some(grant)) => Next::Hold(grant),
             (_, grant) => {
-                if let Some(grant) = grant {
-                    lock(&self.enforcer).revoke(grant.token);
+                if let Some(token) = grant.and_then(|grant| grant.token) {
+                    lock(&self.enforcer).revoke(token);
                 }
                 Next::Close
             }
@@ -205,6 +214,7 @@ impl<E: Enforcer> Lane<E> {
                 let threads = lock(&self.enforcer).threads(self.user, number)?;
                 Ok((Answer::Threads(threads), Vec::new(), None))
             }
+            Request::Again(number) => self.again(number),
         }
     }
 
@@ -218,6 +228,10 @@ impl<E: Enforcer> Lane<E> {
             true => Arc::new(self.load(&verified(&rules)?, parent, true)?),
             false => self.shared(rules, parent)?,
         };
+        self.granted(hold, own_log)
+    }
+
+    fn granted(&self, hold: Arc<E::Domain>, own_log: bool) -> Result<Reply<E::Domain>, Refusal> {
         let enforcer = lock(&self.enforcer);
         if !enforcer.is_current() {
             return Err(Refusal::new(Why::Kernel, "the kernel target's state was removed; try again"));
@@ -225,7 +239,16 @@ impl<E: Enforcer> Lane<E> {
         let (number, lacking) = enforcer.describe(&hold);
         let log = if own_log { enforcer.log(&hold)? } else { Vec::new() };
         let token = enforcer.token(&hold)?;
-        Ok((Answer::Granted { token, number, lacking }, log, Some(Grant { token, _hold: hold })))
+        let grant = Grant { token: Some(token), _hold: hold, stays: own_log };
+        Ok((Answer::Granted { token, number, lacking }, log, Some(grant)))
+    }
+
+    /// Another token for a domain that is there.
+    fn again(&self, number: u64) -> Result<Reply<E::Domain>, Refusal> {
+        let hold = lock(&self.enforcer).hold(self.user, number)?;
+        let gone = "the domain is gone: landlockd was started anew when no thread was in it; load it again";
+        let hold = hold.ok_or_else(|| Refusal::new(Why::Domain, gone))?;
+        self.granted(Arc::new(hold), false)
     }
 
     /// The domain of these rules that the user's threads share. The same bytes were verified before.

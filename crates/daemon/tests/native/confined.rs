@@ -72,6 +72,10 @@ impl Enforcer for Traitor {
         self.fake.load(user, rules, parent, log)
     }
 
+    fn hold(&mut self, user: u32, number: u64) -> Result<Option<Arc<u64>>, Refusal> {
+        self.fake.hold(user, number)
+    }
+
     fn token(&self, domain: &Arc<u64>) -> Result<u64, Refusal> {
         self.fake.token(domain)
     }

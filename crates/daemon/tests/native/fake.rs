@@ -82,6 +82,12 @@ impl Enforcer for Fake {
         Ok(hold)
     }
 
+    fn hold(&mut self, user: u32, number: u64) -> Result<Option<Arc<u64>>, Refusal> {
+        let domains = self.0.domains.lock().unwrap();
+        let theirs = domains.get(&number).filter(|(owner, ..)| *owner == user);
+        Ok(theirs.and_then(|(_, _, hold)| hold.upgrade()))
+    }
+
     fn token(&self, _: &Arc<u64>) -> Result<u64, Refusal> {
         let token = self.0.last.fetch_add(1, Ordering::Relaxed) + (1 << 40);
         self.0.tokens.lock().unwrap().insert(token);

@@ -14,13 +14,14 @@ fn requests() -> impl Strategy<Value = Request> {
     prop_oneof![
         Just(Request::Hello),
         any::<u64>().prop_map(Request::Threads),
+        any::<u64>().prop_map(Request::Again),
         (proptest::option::of(parent), any::<bool>())
             .prop_map(|(parent, own_log)| Request::Load { parent, own_log }),
     ]
 }
 
 fn answers() -> impl Strategy<Value = Answer> {
-    let why = prop_oneof![Just(Why::Rules), Just(Why::Limit), Just(Why::Malformed)];
+    let why = prop_oneof![Just(Why::Rules), Just(Why::Limit), Just(Why::Malformed), Just(Why::TooMany)];
     let granted = (any::<u64>(), any::<u64>(), proptest::collection::vec("[a-z_]{1,20}", 0..9));
     prop_oneof![
         any::<u32>().prop_map(|engine| Answer::Hello { engine }),

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What clients get.
 
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use landlock_compiler::verify::{Loader, verify_newest};
 use landlock_daemon::client::{Daemon, Error};
 use landlock_daemon::limits::MOST;
-use landlock_daemon::protocol::Why;
+use landlock_daemon::protocol::{Answer, Request, Why};
+use landlock_daemon::rules;
 use landlock_daemon::server::End;
+use rustix::net::{RecvFlags, SendFlags};
 
 use crate::fake::{LONG, Live, domain, rule, until};
 
@@ -24,6 +26,44 @@ fn a_token_is_good_once_and_as_long_as_its_client_is_there() {
     drop(given_up);
     until(|| live.books.tokens() == 0);
     assert!(!live.books.enter(token));
+}
+
+/// What a connection is granted, which is read as it comes: this kernel has no log to give.
+fn granted(socket: &OwnedFd, request: Request, rules: &[u8]) -> (u64, u64) {
+    rustix::net::send(socket, &[&request.encode(), rules].concat(), SendFlags::NOSIGNAL).unwrap();
+    let mut answer = [0; Answer::MAX];
+    let (length, _) = rustix::net::recv(socket, &mut answer[..], RecvFlags::empty()).unwrap();
+    match Answer::decode(&answer[..length]) {
+        Some(Answer::Granted { token, number, .. }) => (token, number),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_domain_with_a_log_of_its_own_stays_for_more_than_one() {
+    let live = Live::start(LONG);
+    let rules = rules::encode(&domain([rule("one")])).unwrap();
+    let kept = live.connect();
+    let (token, number) = granted(&kept, Request::Load { parent: None, own_log: true }, &rules);
+    assert!(live.books.enter(token));
+    for _ in 0..3 {
+        let again = live.daemon().again(number).unwrap();
+        assert_eq!(again.number, number);
+        assert!(live.books.enter(again.token) && !live.books.enter(again.token));
+    }
+    // Two at a time, one of which is given up.
+    let [good, given_up] = [(); 2].map(|()| live.daemon().again(number).unwrap());
+    let token = given_up.token;
+    drop(given_up);
+    until(|| live.books.tokens() == 1);
+    assert!(!live.books.enter(token) && live.books.enter(good.token));
+    drop(kept);
+    until(
+        || matches!(live.daemon().again(number), Err(Error::Refused(refusal)) if refusal.why == Why::Domain),
+    );
+    assert!(
+        matches!(live.daemon().again(1 << 50), Err(Error::Refused(refusal)) if refusal.why == Why::Domain)
+    );
 }
 
 #[test]

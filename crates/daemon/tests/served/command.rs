@@ -16,7 +16,7 @@ fn text(name: &str, actions: u32) -> String {
 }
 
 /// A folder of the user's with rules.
-fn folder() -> tempfile::TempDir {
+pub fn folder() -> tempfile::TempDir {
     const NEW: u32 = 8;
     const REMOVE: u32 = 32;
     let folder = tempfile::tempdir().unwrap();
@@ -29,7 +29,7 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// `landlock` with these arguments, as a user.
-fn landlock(folder: &tempfile::TempDir, user: u32, arguments: &[&str]) -> Command {
+pub fn landlock(folder: &tempfile::TempDir, user: u32, arguments: &[&str]) -> Command {
     let mut command = Command::new("landlock");
     command.args(arguments).current_dir(folder.path()).uid(user).gid(user);
     command

@@ -3,7 +3,10 @@
 //! the daemon; who asks it is an ordinary user.
 
 mod command;
+mod library;
+mod load;
 mod users;
+mod v7;
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -4,8 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use landlock_compiler::domain::Domain;
-use landlock_daemon::client::{Daemon, Error, Grant, OwnLog};
-use landlock_daemon::protocol::{Refusal, Why};
+use landlock_daemon::client::{Connection, Daemon, Error, Grant, OwnLog};
 use landlock_kernel::DomainId;
 
 /// What the daemon gave.
@@ -16,35 +15,37 @@ pub struct Served {
     parent: Option<DomainId>,
     number: u64,
     lacking: Vec<&'static str>,
-    has_log: bool,
+    /// What keeps a domain with a log of its own.
+    kept: Option<Connection>,
     first: Mutex<(Option<Grant>, Option<OwnLog>)>,
 }
 
 impl Served {
     /// Asks for the domain, on top of the one the calling thread is in.
-    pub fn new(domain: &Domain, own_log: bool) -> Result<Served, Error> {
-        let daemon = Daemon::default();
-        let parent = DomainId::of_this_thread_in(daemon.hello()?);
+    pub fn new(
+        daemon: Daemon,
+        parent: Option<DomainId>,
+        domain: &Domain,
+        own_log: bool,
+    ) -> Result<Served, Error> {
         let mut grant = daemon.load(domain, parent, own_log)?;
         let log = grant.log.take();
         let (number, lacking) = (grant.number, grant.lacking.clone());
+        let kept = own_log.then(|| grant.connection.clone());
         let first = Mutex::new((Some(grant), log));
-        Ok(Served { daemon, domain: domain.clone(), parent, number, lacking, has_log: own_log, first })
+        Ok(Served { daemon, domain: domain.clone(), parent, number, lacking, kept, first })
     }
 
     pub fn lacking(&self) -> &[&'static str] {
         &self.lacking
     }
 
-    /// What lets one thread in, as long as it is kept. A domain with a log of its own is for one.
+    /// What lets one thread in, as long as it is kept.
     pub fn grant(&self) -> Result<Grant, Error> {
         let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).0.take();
         match first {
             Some(grant) => Ok(grant),
-            None if self.has_log => Err(Error::Refused(Refusal::new(
-                Why::Limit,
-                "a domain with a log of its own is for one command or thread; make another one",
-            ))),
+            None if self.kept.is_some() => self.daemon.again(self.number),
             None => self.daemon.load(&self.domain, self.parent, false),
         }
     }

@@ -125,8 +125,8 @@ pub const GROUPS: &[Group] = &[
         name: "daemon",
         guest: DAEMON,
         command: "served --ignored --nocapture --test-threads=1",
-        boots: BPF,
-        minutes: 10,
+        boots: &BOOTS,
+        minutes: 40,
     },
     Group { name: "internals", guest: ENGINE, command: "landlock_kernel --ignored", boots: BPF, minutes: 5 },
     Group {
