@@ -73,6 +73,8 @@ fn worth(frame: &Frame) -> Worth {
     match Request::decode(&frame.bytes) {
         Err(Refusal { why, .. }) => Worth::Refused(why),
         Ok((Request::Hello | Request::Threads(_), _)) => Worth::Told,
+        // Nobody has a domain of such a number.
+        Ok((Request::Again(_), _)) => Worth::Refused(Why::Domain),
         Ok((Request::Load { .. }, rules)) => match bytes::accepted(rules) {
             Some(_) => Worth::Granted,
             None => Worth::Refused(Why::Rules),

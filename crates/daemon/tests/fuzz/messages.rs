@@ -56,7 +56,7 @@ fn said() -> impl Strategy<Value = Vec<Frame>> {
 
 fn frame() -> impl Strategy<Value = Frame> {
     let right = (request(), Just(true));
-    let wrong = prop_oneof![6 => damaged(), 1 => noise(), 1 => huge(), 1 => beyond()];
+    let wrong = prop_oneof![6 => damaged(), 1 => noise(), 1 => huge(), 1 => beyond(), 1 => again()];
     let bytes = prop_oneof![right, wrong.prop_map(|bytes| (bytes, false))];
     let descriptors = prop_oneof![4 => Just(Vec::new()), 1 => vec(any::<Index>(), 1..5)];
     (bytes, descriptors).prop_map(|((bytes, is_right), descriptors)| {
@@ -79,6 +79,11 @@ fn request() -> impl Strategy<Value = Vec<u8>> {
 fn rules() -> impl Strategy<Value = Vec<u8>> {
     let few = vec(prop_oneof![9 => rule(2..20), 1 => rule(MAX_INSNS..MAX_INSNS + 1)], 1..4);
     prop_oneof![9 => few, 1 => vec(rule(2..20), MAX_RULES - 4..=MAX_RULES)].prop_map(|rules| rules.concat())
+}
+
+/// A token for a domain that is not there.
+fn again() -> impl Strategy<Value = Vec<u8>> {
+    (1u64 << 32..).prop_map(|number| Request::Again(number).encode().to_vec())
 }
 
 /// One more than there may be: instructions of a rule, rules, instructions of all rules.
