@@ -99,6 +99,8 @@ impl Drop for Running {
 
 /// Does something in a new thread that is an ordinary user's.
 fn as_user<T: Send>(user: u32, action: impl FnOnce() -> T + Send) -> T {
+    // Before Linux 6.4 it is found out by a file that is root's from then on.
+    rustix::param::page_size();
     let become_user = || {
         let (user, group) = (Uid::from_raw(user), Gid::from_raw(user));
         rustix::thread::set_thread_groups(&[]).unwrap();
