@@ -105,20 +105,23 @@ impl Judge {
 
     /// Whether the rules allow `ask` about the subject now: those of the event, and then those tied to the hook.
     pub fn verdict(&self, request: &Request<'_>, ask: Ask, subject: Subject<'_>) -> Result<(), No> {
+        self.verdict_on(request, ask, &Related::new(request, subject))
+    }
+
+    fn verdict_on(&self, request: &Request<'_>, ask: Ask, related: &Related<'_>) -> Result<(), No> {
         let input = Input {
             event: ask.about.event(),
             arg2: ask.about.arg2(),
-            mode: subject.mode(),
+            mode: related.subject.mode(),
             arch: request.notification.arch,
             syscall_nr: request.notification.nr.cast_unsigned(),
             current: if self.reads_current() { request.current() } else { Current::default() },
         };
-        let related = Related::new(request, subject);
-        match self.domain.decide_among(&input, &related, &mut |text| self.trace(request, text)) {
+        match self.domain.decide_among(&input, related, &mut |text| self.trace(request, text)) {
             Verdict::Deny { rule, insn } => return Err(No { rule, insn, errno: EPERM, cookie: None }),
             Verdict::Allow => {}
         }
-        calls(request, ask).into_iter().try_for_each(|call| self.at_hook(request, call, &related))
+        calls(request, ask).into_iter().try_for_each(|call| self.at_hook(request, call, related))
     }
 
     /// Asks the rules tied to a hook, with the cookies of the running system call.
@@ -166,7 +169,23 @@ impl Judge {
 
     /// Asks about an object; a refusal is logged and becomes `EPERM`.
     pub fn ask(&self, request: &Request<'_>, ask: Ask, object: &Object) -> Result<(), Errno> {
-        match self.verdict(request, ask, Subject::Object(object)) {
+        self.ask_each(request, &[ask], object)
+    }
+
+    /// Asks several questions about an object, with nothing between them: where it is, is looked up once.
+    pub fn ask_each(&self, request: &Request<'_>, asks: &[Ask], object: &Object) -> Result<(), Errno> {
+        let related = Related::new(request, Subject::Object(object));
+        asks.iter().try_for_each(|ask| self.ask_related(request, *ask, object, &related))
+    }
+
+    fn ask_related(
+        &self,
+        request: &Request<'_>,
+        ask: Ask,
+        object: &Object,
+        related: &Related<'_>,
+    ) -> Result<(), Errno> {
+        match self.verdict_on(request, ask, related) {
             Ok(()) => Ok(()),
             Err(no) => {
                 let seen = || ObjectSeen {

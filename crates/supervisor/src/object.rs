@@ -58,8 +58,7 @@ impl Object {
 
     /// A path through which the object itself, not its name, is reached: open, chmod and the like act on the pin.
     pub fn proc_path(&self) -> String {
-        use std::os::fd::AsRawFd;
-        format!("/proc/self/fd/{}", self.fd.as_raw_fd())
+        proc_path(self.fd.as_fd())
     }
 
     /// Whether both are the same inode on the same file system.
@@ -77,6 +76,12 @@ impl Object {
         let fd = rustix::io::fcntl_dupfd_cloexec(&self.fd, 0)?;
         Ok(Object { fd, stat: self.stat })
     }
+}
+
+/// A path to what a descriptor of ours refers to, whatever its name.
+pub fn proc_path(fd: BorrowedFd<'_>) -> String {
+    use std::os::fd::AsRawFd;
+    format!("/proc/self/fd/{}", fd.as_raw_fd())
 }
 
 impl AsFd for Object {

@@ -7,7 +7,7 @@
 mod cgroup;
 mod place;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::os::fd::BorrowedFd;
 
 use landlock_compiler::abi::handles::Properties;
@@ -49,6 +49,8 @@ pub struct Related<'a> {
     pub subject: Subject<'a>,
     /// The directories above it, once somebody wants to know; `None` if that cannot be told.
     above: OnceCell<Option<Vec<Object>>>,
+    /// The number of a handle that it is beneath, once that was found.
+    met: Cell<Option<u64>>,
 }
 
 impl Relation for Related<'_> {
@@ -85,6 +87,21 @@ impl Relation for Related<'_> {
         }
     }
 
+    fn beneath_any(&self, handles: &[Handle], direction: Direction) -> Option<bool> {
+        if direction == Direction::Beneath && self.is_found_beneath(handles) {
+            return Some(true);
+        }
+        let mut none = Some(false);
+        for handle in handles {
+            match self.beneath(handle, direction) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => none = None,
+            }
+        }
+        none
+    }
+
     fn cgroup_beneath(&self, handle: &Handle, direction: Direction) -> Option<bool> {
         let theirs = pinned(handle)?;
         cgroup::beneath(self.request, &theirs, direction).ok()
@@ -94,7 +111,7 @@ impl Relation for Related<'_> {
 impl<'a> Related<'a> {
     /// How the subject of a question relates to handles.
     pub fn new(request: &'a Request<'a>, subject: Subject<'a>) -> Related<'a> {
-        Related { request, subject, above: OnceCell::new() }
+        Related { request, subject, above: OnceCell::new(), met: Cell::new(None) }
     }
 }
 
@@ -106,6 +123,23 @@ impl Related<'_> {
             return Some(true);
         }
         place.meets(self.above.get_or_init(|| place.above()).as_ref()?, theirs)
+    }
+
+    /// Whether it is beneath a handle, as far as one step down from the handle shows. Otherwise nothing is said.
+    fn is_found_beneath(&self, handles: &[Handle]) -> bool {
+        let object = match self.subject {
+            Subject::Object(object) | Subject::New(object, _) => object,
+            Subject::Unnamed(_) => return false,
+        };
+        if let Some(met) = self.met.get()
+            && handles.iter().any(|handle| handle.number() == met)
+        {
+            return true;
+        }
+        let descriptors = handles.iter().map(Handle::descriptor);
+        let found = self.place(object).found_beneath(descriptors).and_then(|at| handles.get(at));
+        self.met.set(found.map(Handle::number));
+        found.is_some()
     }
 
     fn place<'b>(&'b self, object: &'b Object) -> Place<'b> {

@@ -36,6 +36,24 @@ pub trait Relation {
 
     /// The same of the caller's cgroup (of version 2) and the handle's.
     fn cgroup_beneath(&self, handle: &Handle, direction: Direction) -> Option<bool>;
+
+    /// [`Relation::beneath`] for one of several handles. A match is one whatever cannot be told of the others.
+    fn beneath_any(&self, handles: &[Handle], direction: Direction) -> Option<bool> {
+        one_of(handles, |handle| self.beneath(handle, direction))
+    }
+}
+
+/// Whether one handle matches; none does in an empty array.
+fn one_of(handles: &[Handle], matches: impl Fn(&Handle) -> Option<bool>) -> Option<bool> {
+    let mut none = Some(false);
+    for handle in handles {
+        match matches(handle) {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => none = None,
+        }
+    }
+    none
 }
 
 /// Nothing can be told of any handle.
@@ -72,7 +90,7 @@ impl Comparison<'_> {
             return Some(ENOENT);
         }
         let Some(wanted) = Properties::from_bits(self.flags) else { return Some(EINVAL) };
-        self.any(|handle| Some(self.relation.shared(handle)?.contains(wanted)))
+        self.answer(|| one_of(self.handles, |handle| Some(self.relation.shared(handle)?.contains(wanted))))
     }
 
     /// `cmp_fs_beneath`.
@@ -81,13 +99,13 @@ impl Comparison<'_> {
             return Some(ENOENT);
         }
         let Some(direction) = self.direction() else { return Some(EINVAL) };
-        self.any(|handle| self.relation.beneath(handle, direction))
+        self.answer(|| self.relation.beneath_any(self.handles, direction))
     }
 
     /// `cmp_cgroup_beneath`.
     pub fn cgroup_beneath(&self) -> Option<i64> {
         let Some(direction) = self.direction() else { return Some(EINVAL) };
-        self.any(|handle| self.relation.cgroup_beneath(handle, direction))
+        self.answer(|| one_of(self.handles, |handle| self.relation.cgroup_beneath(handle, direction)))
     }
 
     fn direction(&self) -> Option<Direction> {
@@ -95,21 +113,11 @@ impl Comparison<'_> {
         Some(if reverse { Direction::Reverse } else { Direction::Beneath })
     }
 
-    /// Whether one handle matches; no handle does in an empty array. A match is one whatever cannot be told of
-    /// the others.
-    fn any(&self, matches: impl Fn(&Handle) -> Option<bool>) -> Option<i64> {
+    fn answer(&self, matches: impl FnOnce() -> Option<bool>) -> Option<i64> {
         if self.op != OP_OR {
             return Some(EINVAL);
         }
-        let mut none = Some(NO_MATCH);
-        for handle in self.handles {
-            match matches(handle) {
-                Some(true) => return Some(MATCH),
-                Some(false) => {}
-                None => none = None,
-            }
-        }
-        none
+        matches().map(|matches| if matches { MATCH } else { NO_MATCH })
     }
 }
 

@@ -114,9 +114,8 @@ fn admit(request: &Request<'_>, file: &Object) -> Result<OwnedFd, Errno> {
     // Permission bits, and mounts without execution.
     let path = file.proc_path();
     request.as_caller(|| rustix::fs::accessat(CWD, path.as_str(), Access::EXEC_OK, AtFlags::EACCESS))?;
-    for ask in [OPENED, actions("file_open", Actions::GET), actions("file_permission", Actions::READ)] {
-        request.judge.ask(request, ask, file)?;
-    }
+    let asks = [OPENED, actions("file_open", Actions::GET), actions("file_permission", Actions::READ)];
+    request.judge.ask_each(request, &asks, file)?;
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
     match request.as_caller(|| rustix::fs::openat(CWD, path.as_str(), flags, Mode::empty())) {
         Err(Errno::ACCESS) => {

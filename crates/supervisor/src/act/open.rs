@@ -160,13 +160,11 @@ fn existing(request: &Request<'_>, object: &Object, how: &How) -> Result<OwnedFd
     if object.is_directory() && (writes || how.flags.contains(OFlags::CREATE)) {
         return Err(Errno::ISDIR);
     }
-    let judge = &request.judge;
-    judge.ask(request, actions("inode_permission", how.actions()), object)?;
-    judge.ask(request, actions("file_open", Actions::GET), object)?;
-    if how.flags.contains(OFlags::TRUNC) && object.file_type() == libc::S_IFREG {
-        judge.ask(request, actions("file_truncate", Actions::WRITE), object)?;
-        judge.ask(request, actions("inode_setattr", Actions::WRITE), object)?;
-    }
+    let opened = [actions("inode_permission", how.actions()), actions("file_open", Actions::GET)];
+    let truncated = [actions("file_truncate", Actions::WRITE), actions("inode_setattr", Actions::WRITE)];
+    let truncates = how.flags.contains(OFlags::TRUNC) && object.file_type() == libc::S_IFREG;
+    let asks = if truncates { [opened, truncated].concat() } else { opened.to_vec() };
+    request.judge.ask_each(request, &asks, object)?;
     let flags = how.flags - (OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW);
     open_pinned(request, object, flags)
 }
@@ -217,8 +215,8 @@ fn find_or_create(request: &Request<'_>, walk: &Walk<'_>, how: &How, umask: Mode
             End::Object(object) => return Ok(Found::Existing(object)),
         };
         match entry.object {
-            Some(_) if exclusive => return Err(Errno::EXIST),
             _ if entry.slash => return Err(Errno::ISDIR),
+            Some(_) if exclusive => return Err(Errno::EXIST),
             Some(object) => {
                 may_open_existing(request, &entry.parent, &object)?;
                 return Ok(Found::Existing(object));

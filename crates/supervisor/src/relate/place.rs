@@ -5,14 +5,19 @@
 //! namespace the directory is in. Anything else leads there by the path the kernel has for its descriptor; the path
 //! is believed only if what it names is that very object. The path is read again in the end: had anything above been
 //! moved meanwhile, it would be another.
+//!
+//! Had it been moved away and back twice, the path would be the same, and the directories found could be those of two
+//! moments. That is no way beneath a handle: one of the directories the climb had come through must have been moved
+//! beneath it meanwhile. Whoever may do that may do it with the object inside, since a move is judged by what is moved and
+//! by the directories it leaves and enters, never by what it contains; and then the object is beneath the handle.
 
 use std::ffi::CString;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
-use crate::object::Object;
+use crate::object::{Object, proc_path};
 use crate::request::Request;
 
 const PIN: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
@@ -62,6 +67,34 @@ impl Place<'_> {
             Some(here) => self.same(here, above),
             None => Some(false),
         }
+    }
+
+    /// Which of some directories the object is found beneath by going down from it along the object's own path.
+    ///
+    /// It says what [`Place::reaches`] would say, in fewer steps: what is found is the very object, at a path it has
+    /// before and after, on the way down from the very directory. Nothing found says nothing.
+    pub fn found_beneath<'a>(
+        &self,
+        directories: impl Iterator<Item = Option<BorrowedFd<'a>>>,
+    ) -> Option<usize> {
+        let before = text(self.object)?;
+        let found = directories.into_iter().position(|directory| {
+            directory.is_some_and(|directory| self.is_found(directory, &before).unwrap_or(false))
+        })?;
+        (text(self.object)? == before).then_some(found)
+    }
+
+    fn is_found(&self, directory: BorrowedFd<'_>, path: &[u8]) -> Option<bool> {
+        let above = text_of(directory)?;
+        let rest = path.strip_prefix(above.as_slice())?;
+        let below = if above == b"/" { rest } else { rest.strip_prefix(b"/")? };
+        if below.is_empty() {
+            return None;
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let there = rustix::fs::openat2(directory, below, PIN | OFlags::NOFOLLOW, Mode::empty(), resolve);
+        let there = Object::pin(there.ok()?).ok()?;
+        Some(there.is(self.object) && same_mount(&there, self.object).ok()?)
     }
 
     /// The directories above the object, the nearest first; none above what has no place.
@@ -165,7 +198,11 @@ impl Place<'_> {
 
 /// The path the kernel has for a descriptor: all of it at one time.
 fn text(object: &Object) -> Option<Vec<u8>> {
-    let text = rustix::fs::readlink(object.proc_path(), Vec::new()).ok()?.into_bytes();
+    text_of(object.as_fd())
+}
+
+fn text_of(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
+    let text = rustix::fs::readlink(proc_path(fd), Vec::new()).ok()?.into_bytes();
     // A longer one would be cut.
     (text.len() < 4095 && !text.is_empty()).then_some(text)
 }
