@@ -143,6 +143,29 @@ fn what_was_deleted_is_beneath_nothing() {
     folder.free_script(&before).exits(0).prints("secret\n");
 }
 
+/// Events of fanotify come with the file they are about, opened by the kernel. Needs root, as fanotify does.
+#[test]
+fn events_do_not_bring_open_files() {
+    let folder = deny_list();
+    let script = "import ctypes,os,struct,subprocess,threading\n\
+        libc=ctypes.CDLL(None)\n\
+        events=libc.fanotify_init(0,os.O_RDONLY)\n\
+        if events<0 or libc.fanotify_mark(events,1,ctypes.c_uint64(0x8000020),-100,b'secret')<0: raise SystemExit('refused')\n\
+        print('ready',flush=True)\n\
+        print(os.pread(struct.unpack_from('iBBHQii',os.read(events,4096))[5],6,0).decode())";
+    folder.write("events.py", script);
+    let watched = |confined: &str| {
+        let other =
+            "while read line; do [ $line = ready ] && cat secret/file > /dev/null || echo $line; done";
+        folder.free_script(&format!("{confined} python3 events.py | ({other})"))
+    };
+    let confined =
+        format!("{} run --target supervisor --filter all --rule deny.s --handle", crate::support::LANDLOCK);
+    watched(&format!("{confined} list=secret --")).prints("").complains("refused");
+    watched(&format!("{confined} list=open --")).prints("").complains("refused");
+    watched("").exits(0).prints("secret\n");
+}
+
 /// Deeper than paths, or a rule that looked at names only so far, would reach.
 #[test]
 fn depth_does_not_matter() {

@@ -32,6 +32,8 @@ closed! {
     personality: "mmap_file", EXEC, "READ_IMPLIES_EXEC would make every later mapping executable";
     /// fanotify_mark.
     fanotify: "inode_permission", READ, "fanotify is not supported under a rule that can deny reading";
+    /// fanotify_init.
+    events: "file_open", GET, "events of fanotify come with open files, which the kernel opens itself";
     /// swapon, swapoff.
     swap: "file_open", GET, "swap files are opened by the kernel itself";
     /// acct.

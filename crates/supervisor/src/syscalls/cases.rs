@@ -372,6 +372,10 @@ pub const RECEIVE: &[Case] = &[always(&[q("file_receive", GET, ANY)])];
 /// inotify and fanotify watches.
 pub const WATCH: &[Case] = &[WALK, always(&[q("inode_permission", READ, ANY)])];
 
+/// fanotify_init, unless its events tell files by handles (FAN_REPORT_FID, FAN_REPORT_DIR_FID): each comes with the file,
+/// opened.
+pub const EVENTS: &[Case] = &[when(&[is(0, 0x600, 0)], &[q("file_open", GET, ANY)])];
+
 /// Message queues: names in a file system of their own.
 pub const MQ_OPEN: &[Case] = OPEN_ANYHOW;
 /// mq_unlink.

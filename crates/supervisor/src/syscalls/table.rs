@@ -315,7 +315,7 @@ pub const TABLE: &[Row] = &[
     row(297, "rt_tgsigqueueinfo", Nothing),
     row(298, "perf_event_open", Nothing),
     row(299, "recvmmsg", Asks(cases::RECEIVE, Carry::Out(socket::recvmmsg))),
-    row(300, "fanotify_init", Nothing),
+    row(300, "fanotify_init", Asks(cases::EVENTS, Carry::Out(closed::events))),
     row(301, "fanotify_mark", Asks(cases::WATCH, Carry::Out(closed::fanotify))),
     row(302, "prlimit64", Nothing),
     row(303, "name_to_handle_at", Asks(cases::LOOKUP, Carry::Out(lookup::name_to_handle_at))),
