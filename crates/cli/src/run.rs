@@ -15,7 +15,7 @@ use anyhow::{Context, bail};
 use ebpf_landlock::{Choice, Ready};
 use landlock_compiler::denial::Log;
 use landlock_compiler::domain::Domain;
-use landlock_supervisor::{Ended, Error, Stacking};
+use landlock_supervisor::{Ended, Error, Lowered, Stacking};
 use rustix::io::Errno;
 
 use crate::layers::Layers;
@@ -65,6 +65,13 @@ pub struct How {
     /// is landlock.
     #[arg(long)]
     stackable: bool,
+    /// On the supervisor target, let mainline Landlock decide about opens: several times as fast, and not quite the
+    /// same. It takes rules on FILE_OPEN that refuse, with EACCES, what is not at or beneath a handle of one map;
+    /// with others nothing is run (`explain` says which). What differs: deleted files count where they last were,
+    /// pipes and memory can be opened again through /proc, what could not be told is decided, and refused opens
+    /// are not logged.
+    #[arg(long, conflicts_with_all = ["log", "stackable"])]
+    lower: bool,
     /// Say on standard error which target is in force, and with which rules; `--log -` does too.
     #[arg(short, long)]
     verbose: bool,
@@ -90,10 +97,13 @@ impl From<Asked> for Choice {
     }
 }
 
-fn in_force(target: &Ready, domain: &Domain) -> String {
+fn in_force(target: &Ready, domain: &Domain, lowered: bool) -> String {
     let names: Vec<&str> = domain.rules().iter().map(|rule| rule.name()).collect();
     let rules = format!("rules, newest first: {}", names.join(", "));
     match target {
+        Ready::Supervisor { .. } if lowered => {
+            format!("target supervisor, mainline Landlock decides about opens; {rules}")
+        }
         Ready::Supervisor { .. } => format!("target supervisor; {rules}"),
         Ready::Kernel(prepared) => match prepared.lacking() {
             [] => format!("target kernel; {rules}"),
@@ -108,6 +118,7 @@ fn run(
     log: Log,
     command: Command,
     stacking: Stacking,
+    lowered: Option<Lowered>,
 ) -> anyhow::Result<Ended> {
     match target {
         Ready::Kernel(prepared) => {
@@ -118,7 +129,11 @@ fn run(
             Ok(outcome.ended)
         }
         Ready::Supervisor { .. } => {
-            match landlock_supervisor::run_stacking(domain, log, command, stacking) {
+            let ended = match lowered {
+                Some(lowered) => landlock_supervisor::run_lowered(domain, log, command, lowered),
+                None => landlock_supervisor::run_stacking(domain, log, command, stacking),
+            };
+            match ended {
                 Err(Error::SupervisorDied) => {
                     // The command is running, so it must not look as if it were not.
                     speak::notice(&Error::SupervisorDied);
@@ -146,6 +161,8 @@ impl How {
         let to_people = self.log.as_deref() == Some(Path::new("-"));
         let log = self.log.as_deref().map_or(Ok(Log::none()), open_log)?;
         let program = command.get_program().to_owned();
+        let lowered =
+            self.lower.then(|| Lowered::of(&domain).context("--lower")).transpose().context(NOTHING)?;
         let target = Choice::from(self.target).ready(&domain, log.is_kept()).context(NOTHING)?;
         // Nobody is less confined for it.
         if let Ready::Supervisor { instead: Some(why) } = &target
@@ -154,11 +171,11 @@ impl How {
             speak::notice(&format!("not on the kernel target: {why}"));
         }
         if self.verbose || to_people {
-            speak::notice(&in_force(&target, &domain));
+            speak::notice(&in_force(&target, &domain, self.lower));
         }
         let any = self.stackable || is_ourselves(&program);
         let stacking = if any { Stacking::Any } else { Stacking::Covered };
-        run(target, domain, log, command, stacking)
+        run(target, domain, log, command, stacking, lowered)
     }
 }
 

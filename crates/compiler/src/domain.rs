@@ -4,6 +4,7 @@
 
 mod cookies;
 mod foresee;
+mod lower;
 
 use crate::abi::Event;
 use crate::classic::Filter;
@@ -14,6 +15,8 @@ use crate::specialise::{self, Answer, Field, InputSet, Known, Residual, Speciali
 
 pub use cookies::{Filtered, Layer};
 pub use foresee::Foreseen;
+pub use lower::NotLowered;
+pub(crate) use lower::is_list;
 
 /// Rules, newest first: the order they are asked in.
 #[derive(Clone, Debug, Default)]

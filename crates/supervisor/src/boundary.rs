@@ -46,10 +46,15 @@ impl Error {
 
 /// A layer ready to be entered; making it may allocate and fail, entering it hardly.
 pub fn layer() -> Result<RulesetCreated, Error> {
+    ruleset(BitFlags::empty())
+}
+
+/// A layer that also handles `more`, and grants none of it yet.
+pub fn ruleset(more: BitFlags<AccessFs>) -> Result<RulesetCreated, Error> {
     let refer: BitFlags<AccessFs> = AccessFs::Refer.into();
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(refer)?
+        .handle_access(refer | more)?
         .create()?
         .add_rule(PathBeneath::new(PathFd::new("/")?, refer))?;
     Ok(ruleset)

@@ -7,6 +7,7 @@
 //! reported as not implemented.
 
 mod layered;
+mod lowered;
 mod stacking;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use landlock_compiler::evaluate::HookCall;
 use crate::syscalls::{Carry, Case, Does, Half, LOOKUP, Possible, PossiblyAbout, Row, TABLE, Test, Types};
 
 pub use layered::{Filters, Installed, installed};
+pub use lowered::{OPENS, plan_lowered};
 pub use stacking::{PREPEND_LANDLOCK_RULE, PROG_LOAD, Stacking, covers, plan_of_tree};
 
 /// `AUDIT_ARCH_X86_64`.
@@ -62,10 +64,13 @@ pub fn plan(domain: &Domain) -> Vec<Plan> {
 
 /// `None`: for whatever rules may come.
 fn plan_for(domain: Option<&Domain>) -> Vec<Plan> {
-    let mut questions = Questions { domain, answers: HashMap::new() };
+    plan_of_questions(&mut Questions { domain, opens: Opens::AreAsked, answers: HashMap::new() })
+}
+
+fn plan_of_questions(questions: &mut Questions<'_>) -> Vec<Plan> {
     let mut plans: Vec<Plan> = TABLE.iter().map(|row| questions.plan(row)).collect();
     couple_names(&mut plans);
-    couple_descriptors(&mut plans, &mut questions);
+    couple_descriptors(&mut plans, questions);
     couple_mappings(&mut plans);
     plans
 }
@@ -73,7 +78,15 @@ fn plan_for(domain: Option<&Domain>) -> Vec<Plan> {
 struct Questions<'a> {
     /// The rules; `None`: any, so that every question may be answered with no.
     domain: Option<&'a Domain>,
+    opens: Opens,
     answers: HashMap<(Event, Bits, ObjectKnown), bool>,
+}
+
+/// Whether the rules tied to `FILE_OPEN` are asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Opens {
+    AreAsked,
+    AreNot,
 }
 
 /// The event of the rules tied to a hook, if rules can be.
@@ -165,6 +178,7 @@ impl Questions<'_> {
         const MAY_READ: u32 = 4;
         let PossiblyAbout::Actions(actions) = ask.about else { return Foreseen::default() };
         match ask.hook {
+            "file_open" if self.opens == Opens::AreNot => Foreseen::default(),
             "file_open" => self.foresee(nr, HookCall::FileOpen, true),
             "file_permission" => {
                 let mask = if actions.contains(Actions::WRITE) { MAY_WRITE } else { MAY_READ };
@@ -333,7 +347,7 @@ fn couple_mappings(plans: &mut [Plan]) {
 
 /// Whether a rule can deny walking through a directory or following a link.
 pub fn walks_matter(domain: &Domain) -> bool {
-    let mut questions = Questions { domain: Some(domain), answers: HashMap::new() };
+    let mut questions = Questions { domain: Some(domain), opens: Opens::AreAsked, answers: HashMap::new() };
     LOOKUP.iter().flat_map(|case| case.asks).any(|ask| questions.may_deny(ask))
 }
 

@@ -37,6 +37,7 @@ use crate::compat::Keeper;
 use crate::denial::Log;
 use crate::filter::Stacking;
 use crate::judge::Judge;
+use crate::lowered::Lowered;
 use crate::stack::{self, Domains};
 use crate::sys::{self, Forked};
 
@@ -117,6 +118,16 @@ pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacki
         return nested::run(&domain, &log, command);
     }
     supervised(|| Ok(Domains::new(Judge::new(domain, log), stacking)), command)
+}
+
+/// [`run`], with opens decided by mainline Landlock: see [`Lowered`]. What it refuses is in no log. In a sandbox of ours
+/// nothing is run.
+pub fn run_lowered(domain: Domain, log: Log, command: Command, lowered: Lowered) -> Result<Ended, Error> {
+    if stack::is_offered() {
+        let why = "inside a sandbox mainline Landlock cannot decide for the supervisor that is there";
+        return Err(Error::Supervisor(why.to_owned()));
+    }
+    supervised(|| Ok(Domains::lowered(Judge::new(domain, log), lowered)), command)
 }
 
 /// Starts a supervisor and waits for the command's end. What `domains` holds is the supervisor's alone.

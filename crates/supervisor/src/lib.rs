@@ -22,6 +22,7 @@ mod filter;
 mod interruptible;
 mod judge;
 mod launch;
+mod lowered;
 mod maps;
 mod object;
 mod passing;
@@ -39,9 +40,10 @@ pub use compat::{Call, Keeper};
 pub use filter::{Filters, Stacking};
 pub use landlock_compiler::denial;
 pub use launch::{
-    Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_stacking, run_v7, run_v7_kept,
-    spawn, spawn_entering, spawn_linked,
+    Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_lowered, run_stacking, run_v7,
+    run_v7_kept, spawn, spawn_entering, spawn_linked,
 };
+pub use lowered::Lowered;
 pub use maps::{Change, Link};
 pub use stack::is_offered;
 pub use syscalls::name as syscall_name;

@@ -5,6 +5,7 @@
 
 mod figures;
 pub mod guest;
+mod list;
 pub mod probe;
 
 use std::ffi::OsString;
@@ -52,16 +53,19 @@ enum Part {
     Git,
     /// Compiling Rust under the sample rule
     Rust,
+    /// `git status` and a Rust build under a list of what may be opened
+    List,
 }
 
 type Measure = fn(&Bench) -> Result<()>;
 
-const PARTS: [(Part, Measure); 5] = [
+const PARTS: [(Part, Measure); 6] = [
     (Part::Start, Bench::start),
     (Part::Never, Bench::never),
     (Part::Open, Bench::open),
     (Part::Git, Bench::git),
     (Part::Rust, Bench::rust),
+    (Part::List, Bench::list),
 ];
 
 /// Builds what is measured, measures, prints.
@@ -174,7 +178,17 @@ impl Bench {
     }
 
     fn git(&self) -> Result<()> {
+        let repository = self.repository()?;
+        let status = words(&["git", "status", "--short"]);
+        self.workload("git status, 10,000 files", "read-only", &status, &repository)
+    }
+
+    /// A repository with 10,000 files in 400 folders.
+    fn repository(&self) -> Result<PathBuf> {
         let repository = self.file("repository");
+        if repository.exists() {
+            return Ok(repository);
+        }
         for folder in 0..400 {
             let folder = repository.join(format!("folder{folder}/inner"));
             std::fs::create_dir_all(&folder)?;
@@ -186,17 +200,20 @@ impl Bench {
         for step in [vec!["init", "-q"], vec!["add", "."], vec!["commit", "-q", "-m", "all"]] {
             succeed(Command::new("git").args(name).args(step).current_dir(&repository))?;
         }
-        self.workload(
-            "git status, 10,000 files",
-            "read-only",
-            &words(&["git", "status", "--short"]),
-            &repository,
-        )
+        Ok(repository)
     }
 
     /// The sample rule forbids writing files, so the compiler's output goes to a pipe. A whole build is
     /// measured under a rule that lets it write.
     fn rust(&self) -> Result<()> {
+        let package = self.package()?;
+        let compile = words(&["rustc", "--crate-type=bin", "--emit=dep-info=-", "-Awarnings", "src/main.rs"]);
+        self.workload("rustc as far as it gets without writing", "read-only", &compile, &package)?;
+        self.workload("cargo build, every open for writing decided", "decide-writes", &build(), &package)
+    }
+
+    /// A program of 4,000 functions.
+    fn package(&self) -> Result<PathBuf> {
         let package = self.file("package");
         std::fs::create_dir_all(package.join("src"))?;
         std::fs::write(
@@ -210,14 +227,7 @@ impl Bench {
             package.join("src/main.rs"),
             functions.chain(["fn main() {}\n".to_owned()]).collect::<String>(),
         )?;
-        let compile = words(&["rustc", "--crate-type=bin", "--emit=dep-info=-", "-Awarnings", "src/main.rs"]);
-        self.workload("rustc as far as it gets without writing", "read-only", &compile, &package)?;
-        let build = words(&[
-            "sh",
-            "-c",
-            "touch src/main.rs && RUSTFLAGS=-Awarnings exec cargo build --quiet --offline",
-        ]);
-        self.workload("cargo build, every open for writing decided", "decide-writes", &build, &package)
+        Ok(package)
     }
 
     fn workload(&self, title: &str, rule: &str, words: &[OsString], folder: &Path) -> Result<()> {
@@ -228,6 +238,12 @@ impl Bench {
         println!("  ratio pair by pair: {}\n", ratio(&samples[1], &samples[0]));
         Ok(())
     }
+}
+
+/// The words that build the package again.
+fn build() -> Vec<OsString> {
+    let again = "touch src/main.rs && RUSTFLAGS=-Awarnings exec cargo build --quiet --offline";
+    words(&["sh", "-c", again])
 }
 
 fn words(words: &[&str]) -> Vec<OsString> {

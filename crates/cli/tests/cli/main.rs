@@ -8,6 +8,7 @@ mod check;
 mod creation;
 mod explain;
 mod handles;
+mod lowered;
 mod man;
 mod readme;
 mod run;

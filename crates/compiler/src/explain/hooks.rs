@@ -9,6 +9,7 @@ use super::text::and;
 use crate::abi::hook::{self, Arg};
 use crate::abi::{Event, helper};
 use crate::classic::Filter;
+use crate::domain::is_list;
 use crate::object::Printable;
 use crate::op::{Callee, Imm64, Op, PSEUDO_MAP};
 use crate::rule::Rule;
@@ -27,6 +28,19 @@ pub struct Hooked {
     /// Its answer.
     #[serde(flatten)]
     pub reply: HookReply,
+    /// At FILE_OPEN, if it looks at what the file is beneath: whether `landlock run --lower` can leave it to mainline Landlock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lowering: Option<Lowering>,
+}
+
+/// Whether mainline Landlock can decide in place of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Lowering {
+    /// If somebody wants it.
+    Possible,
+    /// It cannot, for this reason.
+    Not(String),
 }
 
 /// Cookies that filters may hand on.
@@ -94,7 +108,17 @@ pub(super) fn explained(rule: &Rule, cookies: Option<Cookies>) -> Hooked {
         Some(Answer::Deny) => HookReply::Denied,
         None => HookReply::Depends { on: factors(rule) },
     };
-    Hooked { rule: rule.name().to_owned(), event: rule.event().name(), cookies, reply }
+    let handed_on = match &cookies {
+        Some(Cookies::These(cookies)) => cookies.clone(),
+        Some(Cookies::Any) | None => (0..=u16::MAX).collect(),
+    };
+    let compares = matches!(&reply, HookReply::Depends { on } if on.contains(&HookFactor::Beneath));
+    let lowering = (rule.event() == Event::FileOpen && compares).then(|| match is_list(rule, &handed_on) {
+        Ok(()) => Lowering::Possible,
+        Err((Some(cookie), why)) => Lowering::Not(format!("with cookie {cookie}, {why}")),
+        Err((None, why)) => Lowering::Not(why.to_string()),
+    });
+    Hooked { rule: rule.name().to_owned(), event: rule.event().name(), cookies, reply, lowering }
 }
 
 fn factors(rule: &Rule) -> Vec<HookFactor> {
@@ -156,6 +180,11 @@ impl fmt::Display for Hooked {
             HookReply::Depends { on } => {
                 write!(f, "may depend on {}", and(on.iter().map(ToString::to_string)))
             }
+        }?;
+        match &self.lowering {
+            Some(Lowering::Possible) => f.write_str("; run --lower leaves it to mainline Landlock"),
+            Some(Lowering::Not(why)) => write!(f, "; run --lower cannot: {}", Printable(why)),
+            None => Ok(()),
         }
     }
 }

@@ -14,6 +14,7 @@ use rustix::process::{
 use super::handshake::Handshake;
 use super::reap::{self, Start};
 use super::{Report, let_go, tell};
+use crate::lowered::Lowered;
 use crate::request::Status;
 use crate::serve::{self, Shared};
 use crate::stack::Domains;
@@ -70,7 +71,8 @@ fn establish(
     let layer = match domains.keeper {
         Some(_) => None,
         None => {
-            let layer = boundary::layer().map_err(failed("ptrace boundary"))?;
+            let layer = domains.lowered.as_ref().map_or_else(boundary::layer, Lowered::layer);
+            let layer = layer.map_err(failed("ptrace boundary"))?;
             let outer = boundary::layer().map_err(failed("ptrace boundary"))?;
             boundary::enter(outer).map_err(failed("ptrace boundary"))?;
             Some(layer)

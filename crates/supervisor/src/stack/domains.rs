@@ -13,6 +13,7 @@ use crate::compat::Keeper;
 use crate::denial::Log;
 use crate::filter::{self, Installed, Plan, Stacking};
 use crate::judge::Judge;
+use crate::lowered::Lowered;
 use crate::object::errno;
 
 /// Most rules on a thread: v7's budget of 64 pages, a page for each.
@@ -30,6 +31,8 @@ pub struct Domains {
     pub answers_v7: bool,
     /// Who keeps their rules then, if it is not us: there is nothing else to do.
     pub keeper: Option<Box<dyn Keeper>>,
+    /// What mainline Landlock decides about.
+    pub lowered: Option<Lowered>,
     outermost: Arc<Judge>,
     nested: RwLock<Vec<Nested>>,
     /// Threads that make a layer of the ptrace boundary now.
@@ -54,10 +57,22 @@ impl Domains {
             watched,
             answers_v7: stacking == Stacking::V7,
             keeper: None,
+            lowered: None,
             outermost: Arc::new(outermost),
             nested: RwLock::default(),
             layering: Mutex::default(),
         }
+    }
+
+    /// A tree's first domain, of which mainline Landlock decides about opens.
+    pub fn lowered(outermost: Judge, lowered: Lowered) -> Domains {
+        let watched = filter::plan_lowered(&outermost.domain);
+        Domains { watched, lowered: Some(lowered), ..Domains::new(outermost, Stacking::Covered) }
+    }
+
+    /// What the filter has to notify for `domain`.
+    fn needed(&self, domain: &Domain) -> Vec<Plan> {
+        if self.lowered.is_some() { filter::plan_lowered(domain) } else { filter::plan(domain) }
     }
 
     /// For a tree whose rules somebody else keeps.
@@ -164,7 +179,7 @@ impl Domains {
         if domain.rules().len() > MAX_RULES {
             return Err(Errno::TOOBIG);
         }
-        if !filter::covers(&self.watched, &filter::plan(&domain)) {
+        if !filter::covers(&self.watched, &self.needed(&domain)) {
             return Err(Errno::OPNOTSUPP);
         }
         let mut nested = self.nested.write().unwrap_or_else(PoisonError::into_inner);
