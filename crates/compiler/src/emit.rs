@@ -80,7 +80,7 @@ pub enum MapSlot {
     Denials,
     /// An array of one u64: the records that found it full.
     Lost,
-    /// The domain's map of handles with this number ([`Domain::maps`]): see [`handles`].
+    /// The domain's map of handles with this number ([`Domain::maps`]), an array of maps with one map: see [`handles`].
     Handles(usize),
     /// What was lost of what handles stand for: see [`handles`].
     LostHandles,
@@ -219,10 +219,9 @@ pub fn emit(
     let arguments = Arguments { hook: hook.name, names: layout.arguments(hook.name)?, layout, maps: &maps };
     let mut code = Code::default();
     let (allowed, denied) = (code.label(), code.label());
-    let comparisons = Comparisons::new(layout, &maps);
     let is_wide = runs.is_some() || questions.iter().any(|(_, composed)| reads(composed).handles);
     let functions = Functions::default();
-    let mut body = Body { code, functions, comparisons, domain, runs, is_wide, allowed, denied };
+    let mut body = Body { code, functions, domain, runs, is_wide, allowed, denied };
     body.begin(arguments, &questions)?;
     if layout.attachment == Attachment::ModifyReturn {
         body.stand_in(hook, arguments, &questions)?;
@@ -242,7 +241,6 @@ type Questions<'a> = [(&'a Instance, Composed)];
 struct Body<'a> {
     code: Code,
     functions: Functions,
-    comparisons: Comparisons<'a>,
     domain: &'a Domain,
     runs: Option<Runs<'a>>,
     /// Whether its frame is the wide one.
@@ -312,8 +310,10 @@ impl Body<'_> {
                 self.code.jump(self.denied);
             }
             Composed::Residuals(residuals) => {
+                let (expression, handle) = (instance.object, instance.handle);
+                let comparisons = Comparisons { arguments, expression, handle };
                 for (rule, residual) in residuals.iter() {
-                    self.rule(*rule, residual)?;
+                    self.rule(*rule, residual, &comparisons)?;
                 }
             }
         }
@@ -350,11 +350,16 @@ impl Body<'_> {
         }
     }
 
-    fn rule(&mut self, position: usize, residual: &Residual) -> Result<(), EmitError> {
+    fn rule(
+        &mut self,
+        position: usize,
+        residual: &Residual,
+        comparisons: &Comparisons<'_>,
+    ) -> Result<(), EmitError> {
         self.check(position, residual)?;
         let stack = self.domain.rules()[position].stack_used();
         let function =
-            residual::function(residual, Results::Denials, stack, &self.comparisons, &mut self.functions)?;
+            residual::function(residual, Results::Denials, stack, comparisons, &mut self.functions)?;
         let function = self.functions.get(function);
         self.code.set(RULE, small(position));
         self.code.set(Reg::R1, Reg::R10);

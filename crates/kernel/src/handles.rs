@@ -21,6 +21,7 @@ use landlock_compiler::emit::handles::{
 };
 use landlock_compiler::map::{Definition, Handle};
 use rustix::fs::{Mode, OFlags, fstat, fstatfs, openat};
+use rustix::io::Errno;
 
 use crate::attachment::Attachment;
 use crate::change::u64_of;
@@ -104,25 +105,37 @@ pub(crate) fn pin(number: usize) -> String {
     format!("{PIN}{number}")
 }
 
-/// An empty map in the kernel.
+/// A map in the kernel, to be filled: it holds one map, which is replaced as a whole.
 pub(crate) fn create(definition: &Definition) -> Result<Map> {
-    let value_size = u32::try_from(size(definition)).unwrap_or(u32::MAX);
     if definition.max_entries > handles::MAX_HANDLES {
         return Err(Error::Full { what: "handles in one map", limit: handles::MAX_HANDLES });
     }
+    let memory = memory(definition)?;
+    let (name, kind) = (map_name(definition.kind), MapKind::ArrayOfMaps);
+    Ok(Map::create(&MapSpec { name, kind, value_size: 4, inner: Some(&memory), ..LOSSES })?)
+}
+
+/// Memory that programs compare with, empty.
+fn memory(definition: &Definition) -> Result<Map> {
+    let value_size = u32::try_from(size(definition)).unwrap_or(u32::MAX);
     Ok(Map::create(&MapSpec { name: map_name(definition.kind), value_size, ..LOSSES })?)
 }
 
-fn size(definition: &Definition) -> usize {
-    let entry = match definition.kind {
-        ArrayKind::Fs => FS.size,
-        ArrayKind::Cgroup => CGROUP.size,
-    };
-    handles::size(definition.max_entries, entry)
+/// What programs compare with now; `None` where that is not for this process to see, as for landlockd: the kernel gives
+/// what is in a map of maps to `CAP_SYS_ADMIN` only.
+fn current(map: &Map) -> Result<Option<Vec<u8>>> {
+    let id = map.lookup(&[0; 4])?.and_then(|value| Some(u32::from_ne_bytes(*value.first_chunk()?)));
+    let Some(id) = id else { return Ok(Some(Vec::new())) };
+    match Map::open(id) {
+        Ok(memory) => Ok(memory.map(|memory| memory.lookup(&[0; 4])).transpose()?.flatten()),
+        Err(error) if error.errno() == Some(Errno::PERM) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
-/// Writes handles into a map of the kernel's. Under the lock of [`crate::change`]; the handles' descriptors stay open
-/// until it is done.
+/// Puts handles into a map of the kernel's: a comparison sees all of the change or nothing of it. Once this is done no
+/// program compares with what was there before. Under the lock of [`crate::change`]; the handles' descriptors stay
+/// open until it is done.
 pub(crate) fn fill(
     kernel: &Kernel,
     maps: &Maps,
@@ -145,7 +158,9 @@ pub(crate) fn fill(
         ArrayKind::Fs => value.files(maps, &look(kernel)?, &descriptors)?,
         ArrayKind::Cgroup => value.cgroups(&descriptors)?,
     }
-    Ok(map.update(&[0; 4], &value.0, Update::Any)?)
+    let memory = memory(definition)?;
+    memory.update(&[0; 4], &value.0, Update::Any)?;
+    Ok(map.set_map(&[0; 4], &memory)?)
 }
 
 /// What a map's memory holds.
@@ -224,7 +239,8 @@ fn place(maps: &Maps, address: u64) -> Result<u64> {
 pub(crate) fn forget(maps: &Maps, living: &[Map]) -> Result<()> {
     let mut used = Vec::new();
     for map in living.iter().filter(|map| is_of_files(map)) {
-        let value = map.lookup(&[0; 4])?.unwrap_or_default();
+        // What is not known is not forgotten: another engine will.
+        let Some(value) = current(map)? else { return Ok(()) };
         let number = |at: i16| {
             let at = usize::from(at.unsigned_abs());
             value.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u64::from_ne_bytes(*bytes))

@@ -212,7 +212,7 @@ fn running(lengths: impl Iterator<Item = usize>, from: usize) -> Vec<usize> {
 /// The jump at `at`, to `to`.
 fn aimed(op: Op, at: usize, to: usize) -> Result<Op, EmitError> {
     let too_long = EmitError::TooLong { insns: to, limit: usize::from(i16::MAX.unsigned_abs()) };
-    let Ok(off) = i16::try_from(to - at - 1) else { return Err(too_long) };
+    let Ok(off) = i16::try_from(to.cast_signed() - at.cast_signed() - 1) else { return Err(too_long) };
     debug_assert_eq!(target(at, off), Some(to));
     Ok(match op {
         Op::Branch { op, width, dst, src, .. } => Op::Branch { op, width, dst, src, off },

@@ -1,16 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Comparisons with handles: functions of the program that answer what the evaluator's comparisons answer.
 //!
-//! A map of handles is memory that the engine fills: see [`handles`](super::handles). Addresses of the kernel's are
+//! A map of handles holds one map, memory that the engine has filled and does not change: see
+//! [`handles`](super::handles). A comparison takes it once, so it sees a change whole or not at all. Addresses of the kernel's are
 //! numbers here and are read through a helper that cannot fault, since a mount can only be left by arithmetic the
 //! verifier allows with numbers alone. Whatever cannot be read, or takes too many steps, cannot be told.
 
+mod leg;
 mod walk;
 
 use super::code::{Code, Function, Functions, Part};
 use super::handles::{CGROUP, COUNT, FLAGS, FS, MAX_OBJECTS, SEEN, entry};
+use super::object::Arguments;
 use super::residual::{self, Results};
-use super::{EmitError, Layout, MapSlot, Member};
+use super::{EmitError, MapSlot, Member};
+use crate::abi::HandleKind;
 use crate::abi::handles::{ArrayKind, OP_OR, Options, Properties};
 use crate::abi::helper;
 use crate::domain::Domain;
@@ -24,20 +28,25 @@ const MATCH: i32 = 0;
 const NO_MATCH: i32 = 1;
 const ENOENT: i32 = 2;
 const EINVAL: i32 = 22;
+const MAP_LOOKUP_ELEM: i32 = 1;
 const PROBE_READ_KERNEL: i32 = 113;
 const GET_CURRENT_CGROUP_ID: i32 = 80;
 const GET_CURRENT_ANCESTOR_CGROUP_ID: i32 = 123;
-/// Where the object of a question is, from the frame pointer of the program: its dentry and its mount.
+/// Where the object of a question is, from the frame pointer of the program: its dentry and its mount, as numbers, and
+/// the hook's arguments, which lead to it.
 pub(super) const DENTRY: i16 = super::ERRNO - 8;
 pub(super) const MOUNT: i16 = DENTRY - 8;
+pub(super) const ARGUMENTS: i16 = MOUNT - 8;
 /// Bytes of stack a comparison may take, with what it calls.
 pub(super) const STACK: usize = 32 + 96 + 96;
 
-/// The comparisons of a program.
+/// The comparisons of what is asked about with handles.
+#[derive(Clone, Copy)]
 pub(super) struct Comparisons<'a> {
-    pub layout: &'a Layout,
-    /// The domain's maps.
-    pub maps: &'a [&'a Map],
+    pub arguments: Arguments<'a>,
+    /// The object, over the arguments.
+    pub expression: &'static str,
+    pub handle: HandleKind,
 }
 
 /// One comparison, as a rule calls it.
@@ -49,15 +58,11 @@ pub(super) struct Call {
     pub options: Option<u64>,
 }
 
-impl<'a> Comparisons<'a> {
-    pub fn new(layout: &'a Layout, maps: &'a [&'a Map]) -> Comparisons<'a> {
-        Comparisons { layout, maps }
-    }
-
+impl Comparisons<'_> {
     /// The function for a rule's map: `r1` options or properties, `r3` the operation, `r4` the object, `r5` the frame
     /// pointer of the program.
     pub fn function(&self, functions: &mut Functions, call: Call, map: &Map) -> Result<Function, EmitError> {
-        let slot = self.maps.iter().position(|known| known.is(map)).unwrap_or(usize::MAX);
+        let slot = self.arguments.maps.iter().position(|known| known.is(map)).unwrap_or(usize::MAX);
         let of = Of { comparisons: self, slot, capacity: map.definition().max_entries, call };
         if of.capacity > super::handles::MAX_HANDLES {
             let map = map.definition().name.clone();
@@ -121,7 +126,19 @@ impl Of<'_> {
         code.place(op);
         code.set(FLAGS_ASKED, Reg::R1);
         code.set(FRAME, Reg::R5);
-        code.map_value(HANDLES, MapSlot::Handles(self.slot));
+        code.store(Size::Word, Reg::R10, KEY, 0);
+        code.map(Reg::R1, MapSlot::Handles(self.slot));
+        for _ in 0..2 {
+            let found = code.label();
+            code.set(Reg::R2, Reg::R10);
+            code.alu(AluOp::Add, Reg::R2, i32::from(KEY));
+            code.helper(MAP_LOOKUP_ELEM);
+            code.branch(CompareOp::Ne, Width::W64, Reg::R0, 0, found);
+            answer(code, UNKNOWN);
+            code.place(found);
+            code.set(Reg::R1, Reg::R0);
+        }
+        code.set(HANDLES, Reg::R1);
         let some = code.label();
         code.load(Size::Double, Reg::R1, HANDLES, COUNT);
         code.branch(CompareOp::Ne, Width::W64, Reg::R1, 0, some);
@@ -204,7 +221,7 @@ impl Of<'_> {
 
     /// Puts down what there is to compare of the object; what it does not have is 0.
     fn object(&self, code: &mut Code, unknown: super::code::Label) -> Result<(), EmitError> {
-        let offset = |member: Member| self.comparisons.layout.offset(member);
+        let offset = |member: Member| self.comparisons.arguments.layout.offset(member);
         for (place, from) in [(OBJECT_DENTRY, DENTRY), (OBJECT_MOUNT, MOUNT)] {
             code.load(Size::Double, Reg::R1, FRAME, from);
             code.store(Size::Double, Reg::R10, place, Reg::R1);
@@ -226,7 +243,7 @@ impl Of<'_> {
 
     /// `cmp_fs_beneath`.
     fn beneath(&self, functions: &mut Functions) -> Result<Part, EmitError> {
-        let layout = self.comparisons.layout;
+        let layout = self.comparisons.arguments.layout;
         let mut code = Code::default();
         let reverse = code.label();
         let may_reverse = self.call.options != Some(0);
@@ -239,12 +256,9 @@ impl Of<'_> {
         if may_reverse {
             code.branch(CompareOp::Ne, Width::W64, FLAGS_ASKED, 0, reverse);
         }
-        let step = functions.get(walk::step(layout, walk::Target::Map(self.slot, self.capacity))?);
-        code.load(Size::Double, Reg::R1, FRAME, DENTRY);
-        code.load(Size::Double, Reg::R2, FRAME, MOUNT);
-        code.set(Reg::R3, 0);
-        code.call(functions.get(walk::start(layout, step)?));
-        code.exit();
+        let step = functions.get(walk::step(layout, walk::Target::Map(self.capacity))?);
+        let start = functions.get(walk::start(layout, step)?);
+        leg::walk(&mut code, self, start)?;
         if may_reverse {
             code.place(reverse);
             self.reverse(&mut code, functions)?;
@@ -254,7 +268,7 @@ impl Of<'_> {
 
     /// Walks up from each handle to the object.
     fn reverse(&self, code: &mut Code, functions: &mut Functions) -> Result<(), EmitError> {
-        let layout = self.comparisons.layout;
+        let layout = self.comparisons.arguments.layout;
         let step = functions.get(walk::step(layout, walk::Target::Inode)?);
         let start = functions.get(walk::start(layout, step)?);
         let [none, unknown, yes] = [(); 3].map(|()| code.label());
@@ -271,6 +285,8 @@ impl Of<'_> {
             code.load(Size::Double, Reg::R1, HANDLES, at + FS.dentry);
             code.load(Size::Double, Reg::R2, HANDLES, at + FS.mount);
             code.set(Reg::R3, FLAGS_ASKED);
+            code.set(Reg::R4, 0);
+            code.set(Reg::R5, HANDLES);
             code.call(start);
             code.forget(Reg::R0);
             code.branch(CompareOp::Eq, Width::W64, Reg::R0, MATCH, yes);
@@ -324,6 +340,8 @@ impl Of<'_> {
     }
 }
 
+/// Where the key of maps is until something is read, from a function's own frame pointer.
+const KEY: i16 = -8;
 /// Where the object's properties are, from a function's own frame pointer.
 const OBJECT_DENTRY: i16 = -8;
 const OBJECT_NUMBER: i16 = -16;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The memory of a map of handles, as the engine fills it and programs read it: an array map with one value.
+//! The memory of a map of handles, as the engine fills it and programs read it: an array map with one value,
+//! in an array of maps with one map. Who changes handles fills a new one and puts it there.
 //!
 //! A header, and entries without gaps; what is not in use is 0. Files are known by the addresses of what is behind a
 //! descriptor, cgroups by their numbers on the way down from the root. Two of the numbers say where

@@ -77,6 +77,15 @@ impl Arguments<'_> {
         Ok(!way.is_empty())
     }
 
+    /// From an object to its dentry and its mount.
+    pub fn name(&self, handle: HandleKind) -> Result<[Member; 2], EmitError> {
+        match handle {
+            HandleKind::File => Ok([Member::FileDentry, Member::FileMount]),
+            HandleKind::Path => Ok([Member::PathDentry, Member::PathMount]),
+            HandleKind::Dentry | HandleKind::Inode => Err(EmitError::NoName { hook: self.hook }),
+        }
+    }
+
     /// Puts down the dentry and the mount of an object, as numbers, for comparisons; 0 where there is none. Clobbers
     /// `r1` to `r3`.
     pub fn relations(
@@ -85,14 +94,9 @@ impl Arguments<'_> {
         expression: &'static str,
         handle: HandleKind,
     ) -> Result<(), EmitError> {
-        let [dentry, mount] = match handle {
-            HandleKind::File => [Member::FileDentry, Member::FileMount],
-            HandleKind::Path => [Member::PathDentry, Member::PathMount],
-            HandleKind::Dentry | HandleKind::Inode => {
-                return Err(EmitError::NoName { hook: self.hook });
-            }
-        };
+        let [dentry, mount] = self.name(handle)?;
         let none = code.label();
+        code.store(Size::Double, Reg::R10, compare::ARGUMENTS, ARGUMENTS);
         for place in [compare::DENTRY, compare::MOUNT] {
             code.set(Reg::R1, 0);
             code.forget(Reg::R1);

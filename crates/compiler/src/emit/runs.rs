@@ -111,7 +111,7 @@ impl<'a> Runs<'a> {
             return Ok(());
         }
         self.context(code, arguments)?;
-        let comparisons = Comparisons::new(arguments.layout, arguments.maps);
+        let comparisons = Comparisons { arguments, expression: "file", handle: HandleKind::File };
         for run in &self.filters {
             run.ask(code, functions, (domain, &comparisons), ways.denied)?;
         }

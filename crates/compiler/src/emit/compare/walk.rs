@@ -12,7 +12,7 @@
 
 use super::super::code::{Code, Function, Label, Part};
 use super::super::handles::{FS, MARK_SHIFT, MARKS, entry};
-use super::super::{EmitError, Layout, MapSlot, Member, actions};
+use super::super::{EmitError, Layout, Member, actions};
 use super::{MATCH, NO_MATCH, PROBE_READ_KERNEL, UNKNOWN};
 use crate::op::{AluOp, CompareOp, Reg, Size, Width};
 
@@ -24,6 +24,8 @@ const FIRST_ERROR: i32 = -4095;
 
 /// The state of a walk, from the frame pointer of the function that starts it.
 mod at {
+    /// The memory of the map's handles.
+    pub const HANDLES: i16 = -72;
     pub const DENTRY: i16 = -64;
     /// Root and superblock of the mount, side by side as the kernel has them.
     pub const ROOT: i16 = -56;
@@ -34,14 +36,16 @@ mod at {
     pub const MET: i16 = -24;
     /// The inode that is looked for.
     pub const TARGET: i16 = -16;
+    /// Whether the object itself was passed before the walk began.
+    pub const PASSED: i16 = -8;
 }
-const STATE: i16 = at::DENTRY;
+const STATE: i16 = at::HANDLES;
 
 /// What is looked for.
 #[derive(Clone, Copy)]
 pub(super) enum Target {
-    /// The inodes of a map, which has room for so many.
-    Map(usize, u32),
+    /// The inodes of the map in the state, which has room for so many.
+    Map(u32),
     /// The one in the state.
     Inode,
 }
@@ -85,12 +89,16 @@ fn adjacent(layout: &Layout, first: Member, second: Member) -> Result<i16, EmitE
     }
 }
 
-/// The function that walks: `r1` a dentry, `r2` its mount, `r3` the inode that is looked for.
+/// The function that walks: `r1` a dentry, `r2` its mount, `r3` the inode that is looked for, `r4` 0 if the dentry is the
+/// object itself, `r5` the memory of the handles.
 pub(super) fn start(layout: &Layout, step: Function) -> Result<Part, EmitError> {
     let (mut code, fp) = (Code::default(), Reg::R10);
     let unknown = code.label();
+    code.store(Size::Double, fp, at::HANDLES, Reg::R5);
     code.store(Size::Double, fp, at::DENTRY, Reg::R1);
     code.store(Size::Double, fp, at::TARGET, Reg::R3);
+    code.forget(Reg::R4);
+    code.store(Size::Double, fp, at::PASSED, Reg::R4);
     code.set(Reg::R6, Reg::R2);
     // Unknown to the verifier, which would take for constant what the step changes.
     for (place, value) in [(at::RESULT, UNKNOWN), (at::MET, 0)] {
@@ -129,6 +137,7 @@ const WALK: Reg = Reg::R6;
 const HERE: Reg = Reg::R7;
 /// First the inode, then the parent.
 const NEXT: Reg = Reg::R8;
+/// 0 at the object itself.
 const INDEX: Reg = Reg::R9;
 
 /// Offset of a part of the state from where the state is.
@@ -143,7 +152,8 @@ pub(super) fn step(layout: &Layout, target: Target) -> Result<Part, EmitError> {
     let ends = Ends { yes, no, unknown };
     let window = Window::of(layout)?;
     code.set(WALK, Reg::R2);
-    code.set(INDEX, Reg::R1);
+    code.load(Size::Double, INDEX, WALK, part_of(at::PASSED));
+    code.alu(AluOp::Add, INDEX, Reg::R1);
     code.forget(INDEX);
     code.load(Size::Double, HERE, WALK, part_of(at::DENTRY));
     super::read(&mut code, -window.len, window.len.into(), HERE, window.start, unknown);
@@ -171,9 +181,9 @@ fn look(code: &mut Code, target: Target, unmarked: Label) {
             code.load(Size::Double, Reg::R1, WALK, part_of(at::TARGET));
             code.branch(CompareOp::Ne, Width::W64, Reg::R1, NEXT, unmarked);
         }
-        Target::Map(slot, capacity) => {
+        Target::Map(capacity) => {
             let met = code.label();
-            code.map_value(Reg::R2, MapSlot::Handles(slot));
+            code.load(Size::Double, Reg::R2, WALK, part_of(at::HANDLES));
             code.load(Size::Double, Reg::R3, Reg::R2, MARKS);
             code.set(Reg::R1, NEXT);
             code.alu(AluOp::Rsh, Reg::R1, MARK_SHIFT);
