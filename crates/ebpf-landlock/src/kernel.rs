@@ -8,6 +8,7 @@ mod keeper;
 mod served;
 
 use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landlock_bpf::ring::Ring;
 use landlock_compiler::denial::{Denial, Log, Lost, RuleSeen, now};
@@ -37,9 +38,6 @@ pub enum Error {
     /// A classic filter cannot be enforced.
     #[error("{0}")]
     Filters(String),
-    /// What the arrays of a sandbox hold can be changed, which its programs would not be told.
-    #[error("the handles of a sandbox can be changed on the supervisor target only, in this version")]
-    Handles,
     /// The kernel does not take a classic filter.
     #[error("cannot install a filter: {0}")]
     Filter(#[source] std::io::Error),
@@ -93,8 +91,27 @@ pub struct Prepared {
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "there is one of it, in a box")]
 enum Source {
-    Ourselves { engine: Engine, loaded: Loaded },
+    Ourselves { shared: Shared, loaded: Loaded },
     Daemon(Served),
+}
+
+/// The engine with a domain of its own, for who changes what handles the domain's maps hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Shared(Arc<Mutex<(Engine, Loaded)>>);
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, (Engine, Loaded)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the domain's programs compare with what is in a map now.
+    pub fn refresh(&self, map: u32) -> std::result::Result<(), landlock_kernel::Error> {
+        if DomainId::of_this_thread().is_some() {
+            return Err(landlock_kernel::Error::Confined);
+        }
+        let (engine, loaded) = &mut *self.lock();
+        engine.refresh(loaded, usize::try_from(map).unwrap_or(usize::MAX))
+    }
 }
 
 impl Prepared {
@@ -107,7 +124,8 @@ impl Prepared {
         let source = match Loads::ask()? {
             Loads::Ourselves(mut engine) => {
                 let loaded = engine.load(domain, if own_log { Denials::Own } else { Denials::Shared })?;
-                Source::Ourselves { engine, loaded }
+                let shared = Shared(Arc::new(Mutex::new((engine, loaded.clone()))));
+                Source::Ourselves { shared, loaded }
             }
             Loads::Daemon { daemon, engine } => {
                 let parent = DomainId::of_this_thread_in(engine);
@@ -125,13 +143,21 @@ impl Prepared {
         }
     }
 
+    /// For changes of the domain's maps; landlockd loads no domains with maps.
+    pub(crate) fn shared(&self) -> Option<Shared> {
+        match &self.source {
+            Source::Ourselves { shared, .. } => Some(shared.clone()),
+            Source::Daemon(_) => None,
+        }
+    }
+
     /// What lets one thread in.
     ///
     /// # Errors
     /// There is no place for it.
     pub fn entry(&self) -> Result<Entry> {
         let (token, connection) = match &self.source {
-            Source::Ourselves { engine, loaded } => (engine.token(loaded)?, None),
+            Source::Ourselves { shared, loaded } => (shared.lock().0.token(loaded)?, None),
             Source::Daemon(served) => {
                 let grant = served.grant()?;
                 (grant.token, Some(grant.connection))
@@ -169,10 +195,10 @@ impl Prepared {
 
     fn is_inhabited(&self) -> bool {
         match &self.source {
-            Source::Ourselves { engine, loaded } => {
+            Source::Ourselves { shared, loaded } => {
                 let here =
                     |living: landlock_kernel::Living| living.number == loaded.number() && living.threads > 0;
-                match engine.domains() {
+                match shared.lock().0.domains() {
                     Ok(domains) => domains.into_iter().any(here),
                     // It will be on again.
                     Err(error) => matches!(error, landlock_kernel::Error::SwitchedOff),

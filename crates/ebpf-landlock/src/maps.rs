@@ -5,34 +5,46 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landlock_compiler::abi::handles::{ArrayKind, HandleType};
-use landlock_compiler::map::Map;
+use landlock_compiler::map::{Array, ArrayError, Map};
 use landlock_supervisor::{Change, Link};
 use rustix::io::Errno;
 
 use crate::Error;
+use crate::kernel::Shared;
 
-/// The supervisors of what was started in one sandbox.
+/// What enforces the rules of one sandbox.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Links(Arc<Mutex<Vec<Link>>>);
+pub(crate) struct Enforcers(Arc<Mutex<Who>>);
 
-impl Links {
-    /// Held while something is started, so that no change is missed.
-    pub fn lock(&self) -> MutexGuard<'_, Vec<Link>> {
+#[derive(Debug, Default)]
+pub(crate) struct Who {
+    /// The supervisors of what was started.
+    pub links: Vec<Link>,
+    /// The domains in the kernel.
+    pub domains: Vec<Shared>,
+}
+
+impl Enforcers {
+    /// Held while something is started or loaded, so that no change is missed.
+    pub fn lock(&self) -> MutexGuard<'_, Who> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An array of handles that rules of a [`Sandbox`](crate::Sandbox) compare with. A change takes effect at once on all that
-/// was started in the sandbox, and holds for what is started later.
+/// was started in the sandbox or has entered it, and holds for what comes later.
 ///
 /// The array has no gaps: handles are replaced or appended, only the last one is deleted. A handle is what the
 /// descriptor refers to (`O_PATH` is enough), however it is called later; for an array of cgroups, a cgroup's directory.
+///
+/// On the kernel target it is this process that keeps open what handles stand for, as long as it has the sandbox or one of
+/// these. When that ends, what the kernel then forgets makes that the rules refuse whatever they would compare.
 #[derive(Clone, Debug)]
 pub struct Handles {
     pub(crate) map: Map,
     /// Its place among those of the domain.
     pub(crate) place: u32,
-    pub(crate) links: Links,
+    pub(crate) enforcers: Enforcers,
 }
 
 impl Handles {
@@ -55,7 +67,9 @@ impl Handles {
     ///
     /// # Errors
     /// [`Error::Handle`]: `E2BIG` beyond the room there is, `EINVAL` for a gap, and for what is no cgroup where one is
-    /// wanted. Nothing has changed then. `EIO` if a supervisor did not do as it should; what it serves is killed by none of this.
+    /// wanted. On the kernel target also `EINVAL` for a cgroup that is not below the caller's root or more than 23 levels
+    /// down, `ENOSPC` if the machine's domains have no place for more handles, and `EPERM` in a thread that the kernel
+    /// confines. Nothing has changed then. `EIO` if a supervisor or the kernel did not do as it should; what is confined goes on.
     pub fn set(&self, index: u32, what: impl AsFd) -> Result<(), Error> {
         let handle_type = match self.map.definition().kind {
             ArrayKind::Fs => HandleType::FsFd,
@@ -86,11 +100,9 @@ impl Handles {
         let kind = self.map.definition().kind;
         let handle = landlock_handles::held(descriptor, kind);
         let handle = handle.map_err(|_| Error::Handle(Errno::INVAL.into()))?;
-        let links = self.links.lock();
-        self.map
-            .change(|array| array.update(index, handle_type, handle, flags))
-            .map_err(|error| Error::Handle(Errno::from_raw_os_error(error.errno()).into()))?;
-        self.tell(links, index, Some((handle_type, theirs)), flags)
+        let who = self.enforcers.lock();
+        self.change(&who, |array| array.update(index, handle_type, handle, flags))?;
+        self.tell(who, index, Some((handle_type, theirs)), flags)
     }
 
     /// Deletes the last handle.
@@ -106,17 +118,35 @@ impl Handles {
     /// # Errors
     /// [`Error::Handle`]: `EINVAL` for any other.
     pub fn delete(&self, index: u32) -> Result<(), Error> {
-        let links = self.links.lock();
-        self.map
-            .change(|array| array.delete(index))
-            .map_err(|error| Error::Handle(Errno::from_raw_os_error(error.errno()).into()))?;
-        self.tell(links, index, None, 0)
+        let who = self.enforcers.lock();
+        self.change(&who, |array| array.delete(index))?;
+        self.tell(who, index, None, 0)
+    }
+
+    /// Changes the array, here and in the kernel; or nowhere.
+    fn change<T>(
+        &self,
+        who: &Who,
+        change: impl FnOnce(&mut Array) -> Result<T, ArrayError>,
+    ) -> Result<(), Error> {
+        let before = self.map.change(|array| {
+            let before = array.clone();
+            change(array).map(|_| before)
+        });
+        let before = before.map_err(|error| Error::Handle(Errno::from_raw_os_error(error.errno()).into()))?;
+        let refresh = |domain: &Shared| domain.refresh(self.place);
+        who.domains.iter().try_for_each(refresh).map_err(|error| {
+            self.map.change(|array| *array = before);
+            // What has taken the change takes it back.
+            who.domains.iter().for_each(|domain| drop(domain.refresh(self.place)));
+            Error::Handle(errno_of(&error).into())
+        })
     }
 
     /// Has every supervisor make the same change. One that is gone confines nobody any more.
     fn tell(
         &self,
-        mut links: MutexGuard<'_, Vec<Link>>,
+        mut who: MutexGuard<'_, Who>,
         index: u32,
         update: Option<(u32, OwnedFd)>,
         flags: u64,
@@ -125,7 +155,7 @@ impl Handles {
         let change = Change { map: self.place, index, handle_type, flags };
         let descriptor = update.as_ref().map(|(_, descriptor)| descriptor.as_fd());
         let mut failed = None;
-        links.retain(|link| match link.change(change, descriptor) {
+        who.links.retain(|link| match link.change(change, descriptor) {
             Ok(()) => true,
             Err(Errno::PIPE) => false,
             Err(errno) => {
@@ -134,5 +164,15 @@ impl Handles {
             }
         });
         failed.map_or(Ok(()), |_| Err(Error::Handle(Errno::IO.into())))
+    }
+}
+
+/// What a change that the kernel did not take fails with.
+fn errno_of(error: &landlock_kernel::Error) -> Errno {
+    match error {
+        landlock_kernel::Error::Handle(_) => Errno::INVAL,
+        landlock_kernel::Error::Full { .. } => Errno::NOSPC,
+        landlock_kernel::Error::Confined => Errno::PERM,
+        _ => Errno::IO,
     }
 }

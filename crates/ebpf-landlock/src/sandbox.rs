@@ -9,7 +9,7 @@ use landlock_compiler::domain::Domain;
 use landlock_supervisor::Stacking;
 use landlock_supervisor::denial::Log;
 
-use crate::maps::{Handles, Links};
+use crate::maps::{Enforcers, Handles};
 use crate::target::Ready;
 use crate::{Child, Choice, Denials, Error, Target, kernel};
 
@@ -20,7 +20,7 @@ pub struct Sandbox {
     choice: Choice,
     stacking: Stacking,
     /// Who is to hear of changes to arrays.
-    links: Links,
+    enforcers: Enforcers,
     state: Mutex<State>,
 }
 
@@ -36,7 +36,7 @@ impl Sandbox {
     /// A sandbox with the rules of `domain`.
     pub fn new(domain: Domain) -> Sandbox {
         let (choice, stacking) = (Choice::default(), Stacking::default());
-        Sandbox { domain, choice, stacking, links: Links::default(), state: Mutex::default() }
+        Sandbox { domain, choice, stacking, enforcers: Enforcers::default(), state: Mutex::default() }
     }
 
     /// Chooses what enforces the rules.
@@ -70,20 +70,23 @@ impl Sandbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Programs in the kernel are not told of changes of [`Sandbox::handles`].
-    fn choice(&self) -> Result<Choice, Error> {
-        match (self.choice, self.domain.maps().is_empty()) {
-            (Choice::Kernel, false) => Err(kernel::Error::Handles.into()),
-            (Choice::Auto, false) => Ok(Choice::Supervisor),
-            (choice, _) => Ok(choice),
-        }
-    }
-
     fn ready<'a>(&self, state: &'a mut State) -> Result<&'a Ready, Error> {
         if state.target.is_none() {
-            state.target = Some(self.choice()?.ready(&self.domain, false)?);
+            state.target = Some(self.load(self.choice, false)?);
         }
         state.target.as_ref().ok_or(Error::NoSupervisor)
+    }
+
+    /// Has what is in the kernel hear of changes to arrays.
+    fn load(&self, choice: Choice, own_log: bool) -> Result<Ready, Error> {
+        let mut who = self.enforcers.lock();
+        let ready = choice.ready(&self.domain, own_log)?;
+        if let Ready::Kernel(prepared) = &ready
+            && !self.domain.maps().is_empty()
+        {
+            who.domains.extend(prepared.shared());
+        }
+        Ok(ready)
     }
 
     /// Lets what runs inside confine itself further by any rules, not only by such that deny what this sandbox watches
@@ -100,8 +103,8 @@ impl Sandbox {
     pub fn handles(&self, name: &str) -> Option<Handles> {
         let maps = self.domain.maps();
         let place = maps.iter().position(|map| map.definition().name == name)?;
-        let links = self.links.clone();
-        Some(Handles { map: maps[place].clone(), place: u32::try_from(place).ok()?, links })
+        let enforcers = self.enforcers.clone();
+        Some(Handles { map: maps[place].clone(), place: u32::try_from(place).ok()?, enforcers })
     }
 
     /// The denials of what is started in the sandbox from now on. The last call counts.
@@ -112,7 +115,7 @@ impl Sandbox {
         let state = &mut *self.state();
         if let Ready::Kernel(_) = self.ready(state)? {
             // A domain with a log of its own is another one.
-            let logged = Choice::Kernel.ready(&self.domain, true)?;
+            let logged = self.load(Choice::Kernel, true)?;
             if let Ready::Kernel(prepared) = &logged {
                 let denials = Denials::of_kernel(prepared.log()?);
                 state.target = Some(logged);
@@ -155,10 +158,10 @@ impl Sandbox {
                 Ok(Child::entered(started.map_err(kernel::Error::Process)?))
             }
             Ready::Supervisor { .. } => {
-                let mut links = self.links.lock();
+                let mut who = self.enforcers.lock();
                 let (domain, log) = (self.domain.clone(), state.log()?);
                 let (running, link) = landlock_supervisor::spawn_linked(domain, log, command, self.stacking)?;
-                links.extend(link);
+                who.links.extend(link);
                 Ok(Child::supervised(running))
             }
         }

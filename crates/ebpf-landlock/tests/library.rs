@@ -11,6 +11,8 @@ use std::thread;
 
 use ebpf_landlock::{Actions, Choice, Domain, Error, Rule, RuleBuilder, Sandbox, Target, When, target};
 
+mod arrays;
+
 fn deny(name: &str, actions: Actions) -> Rule {
     RuleBuilder::new(name).deny(When::actions(actions)).build().unwrap()
 }
@@ -62,10 +64,10 @@ fn a_thread_among_others_confines_itself() {
             assert!(!folder.makes("by-the-thread"));
             assert!(!thread::spawn(|| fs::File::create("/tmp/by-its-thread").is_ok()).join().unwrap());
             assert!(!folder.touch("by-its-child").status().unwrap().success());
-            // It may load nothing more: what it would need is what could let it out.
+            // It may load nothing more: what it would need is what could let it out. And nobody serves it.
             let more = sandbox([deny("no_exec", Actions::EXEC)]).enter();
             assert!(
-                matches!(&more, Err(Error::Kernel(why)) if why.to_string().contains("may not load more")),
+                matches!(&more, Err(Error::Kernel(why)) if why.to_string().contains("only root outside of domains")),
                 "{more:?}"
             );
             assert!(fs::read_dir(&folder.0).is_ok());
@@ -137,6 +139,56 @@ fn commands_run_confined_and_are_waited_for_and_killed() {
     let (sleep, mut until_it_ends) = start();
     drop(sleep);
     until_it_ends.read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// The same as on the supervisor target.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn handles_are_changed_while_rules_compare_with_them() {
+    arrays::changed_while_it_runs(Choice::Kernel);
+}
+
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn arrays_are_dense_of_one_kind_and_full_at_some_time() {
+    arrays::as_the_rfc_had_them(Choice::Kernel);
+}
+
+/// Who is confined by them does not change them.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn a_confined_thread_changes_no_handles() {
+    let folder = Folder::new("changes_no_handles");
+    let [secret, other] = ["secret", "other"].map(|name| folder.0.join(name));
+    [&secret, &other].into_iter().for_each(|path| fs::write(path, "").unwrap());
+    let sandbox = arrays::deny_list(Choice::Kernel);
+    let list = sandbox.handles("list").unwrap();
+    list.append(fs::File::open(&secret).unwrap()).unwrap();
+    let opens = || [&secret, &other].map(|path| fs::File::open(path).is_ok());
+    let change = |path| list.set(0, fs::File::open(path).unwrap());
+    thread::scope(|scope| {
+        let (go, wait) = std::sync::mpsc::channel();
+        let (tell, told) = std::sync::mpsc::channel();
+        let confined = || {
+            let (wait, tell) = (wait, tell);
+            sandbox.enter().unwrap();
+            assert_eq!(opens(), [false, true]);
+            let errno = match change(&other) {
+                Err(Error::Handle(error)) => error.raw_os_error(),
+                other => panic!("{other:?}"),
+            };
+            assert_eq!((errno, opens()), (Some(1), [false, true]));
+            tell.send(()).unwrap();
+            wait.recv().unwrap();
+            assert_eq!(opens(), [true, false], "changed by who is not confined");
+        };
+        let confined = scope.spawn(confined);
+        told.recv().unwrap();
+        change(&other).unwrap();
+        go.send(()).unwrap();
+        confined.join().unwrap();
+    });
+    assert_eq!(opens(), [true, true]);
 }
 
 /// Run by an ordinary user.

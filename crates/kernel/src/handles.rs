@@ -133,6 +133,14 @@ fn current(map: &Map) -> Result<Option<Vec<u8>>> {
     }
 }
 
+fn size(definition: &Definition) -> usize {
+    let entry = match definition.kind {
+        ArrayKind::Fs => FS.size,
+        ArrayKind::Cgroup => CGROUP.size,
+    };
+    handles::size(definition.max_entries, entry)
+}
+
 /// Puts handles into a map of the kernel's: a comparison sees all of the change or nothing of it. Once this is done no
 /// program compares with what was there before. Under the lock of [`crate::change`]; the handles' descriptors stay
 /// open until it is done.
