@@ -32,7 +32,7 @@ impl Action {
 impl Filter {
     /// The filter for seccomp: a cookie allows. Installed beside others, it decides about system calls as it would
     /// where seccomp knew cookies, but for one thing: a cookie does not win over what another filter hands on
-    /// ([`Action::is_handed_on`]), see [`Filter::without_handing_on`].
+    /// ([`Action::is_handed_on`]), see [`Filter::without_handing_on`] and [`Filter::where_a_cookie`].
     ///
     /// `None`: the result would have more instructions than a filter may have.
     pub fn enforced(&self) -> Option<Vec<ClassicInsn>> {
@@ -48,6 +48,11 @@ impl Filter {
     /// Returns `told` where the filter hands a system call on; else what comes behind these instructions is run.
     pub fn where_handed_on(&self, told: u32) -> Option<Vec<ClassicInsn>> {
         self.rewritten(&[(TRACE, End::Returns(told)), (USER_NOTIF, End::Returns(told))], End::Behind)
+    }
+
+    /// Allows where the filter gives a cookie; else what comes behind these instructions is run.
+    pub fn where_a_cookie(&self) -> Option<Vec<ClassicInsn>> {
+        self.rewritten(&[(RET_LANDLOCK, End::Returns(Action::ALLOW.0))], End::Behind)
     }
 
     /// Whether it may hand a system call on, whatever the call is.

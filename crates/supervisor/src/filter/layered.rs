@@ -47,8 +47,7 @@ pub fn installed(domain: &Domain, plans: Vec<Plan>) -> Result<Installed, String>
     Ok(Installed { filter: ours, filters: theirs })
 }
 
-/// The filters of a domain as seccomp takes them, where no supervisor is asked: there, a cookie does not win over what
-/// another filter hands to a tracer or a listener.
+/// The filters of a domain as seccomp takes them, where no supervisor is asked.
 #[derive(Clone, Debug)]
 pub struct Filters(Vec<Vec<libc::sock_filter>>);
 
@@ -58,10 +57,8 @@ impl Filters {
     /// # Errors
     /// A filter is too long; for people.
     pub fn of(domain: &Domain) -> Result<Filters, String> {
-        let filters: Vec<_> = domain.filters().collect();
-        let all = filters.into_iter().rev().map(|filter| filter.enforced().ok_or_else(too_long));
-        let raw = |insns: Vec<ClassicInsn>| insns.iter().map(raw).collect();
-        Ok(Filters(all.map(|insns| insns.map(raw)).collect::<Result<_, _>>()?))
+        let all = alone(domain).ok_or_else(too_long)?;
+        Ok(Filters(all.iter().map(|insns| insns.iter().map(raw).collect()).collect()))
     }
 
     /// Installs them on the calling thread, which must have no_new_privs or `CAP_SYS_ADMIN`. They may forbid anything.
@@ -73,10 +70,85 @@ impl Filters {
     }
 }
 
+/// Oldest first. A filter that may hand a system call on which another gives a cookie for becomes two: one hands nothing
+/// on, the other hands on only where no other gives a cookie.
+fn alone(domain: &Domain) -> Option<Vec<Vec<ClassicInsn>>> {
+    let filters: Vec<_> = domain.filters().collect();
+    let mut all = Vec::new();
+    for (at, filter) in filters.iter().enumerate().rev() {
+        let others = filters.iter().enumerate().filter(|(other, _)| *other != at).map(|(_, other)| other);
+        let cookies: Vec<_> = others.filter(|other| other.may_give_cookies()).collect();
+        if cookies.is_empty() || !filter.may_hand_on() {
+            all.push(filter.enforced()?);
+            continue;
+        }
+        let unless = cookies.into_iter().map(|other| other.where_a_cookie()).collect::<Option<Vec<_>>>()?;
+        let handing_on: Vec<_> = unless.into_iter().flatten().chain(filter.enforced()?).collect();
+        all.push(filter.without_handing_on()?);
+        all.push(handing_on);
+    }
+    all.iter().all(|insns| insns.len() <= MAX_INSNS).then_some(all)
+}
+
 fn too_long() -> String {
     format!("a filter is too long: with what has to be added it has more than {MAX_INSNS} instructions")
 }
 
 fn raw(insn: &ClassicInsn) -> libc::sock_filter {
     libc::sock_filter { code: insn.code, jt: insn.jt, jf: insn.jf, k: insn.k }
+}
+
+#[cfg(test)]
+mod tests {
+    use landlock_compiler::classic::{Action, Filter, SyscallData};
+    use landlock_compiler::domain::Layer;
+
+    use super::*;
+
+    const COOKIE: u32 = 0x0007_0005;
+    const TRACE: u32 = 0x7ff0_0003;
+    const ACTIONS: [u32; 6] = [0x8000_0000, 0x0005_0001, COOKIE, 0x7fc0_0000, TRACE, Action::ALLOW.0];
+
+    /// Says one thing of the system call 0 to 5 whose number has the bit, and else that it is allowed.
+    fn saying(what: u32, bit: u32, calculated: bool) -> Filter {
+        let plain = |code, k| ClassicInsn { code, jt: 0, jf: 0, k };
+        let said = match calculated {
+            true => vec![plain(0x00, what), plain(0x16, 0)],
+            false => vec![plain(0x06, what)],
+        };
+        let over = u8::try_from(said.len()).unwrap();
+        let test = ClassicInsn { code: 0x45, jt: 0, jf: over, k: 1 << bit };
+        let mut insns = vec![plain(0x20, 0), test];
+        insns.extend(said);
+        insns.push(plain(0x06, Action::ALLOW.0));
+        Filter::new(insns).unwrap()
+    }
+
+    fn first(filters: impl Iterator<Item = Filter>, nr: u32) -> u32 {
+        let data = SyscallData { nr, ..SyscallData::default() };
+        let said = filters.map(|filter| filter.evaluate(&data)).min_by_key(|action| action.precedence());
+        said.unwrap().0
+    }
+
+    /// What seccomp makes of them is what it would make of the domain's, if it knew cookies, to which it says: go on.
+    #[test]
+    fn a_cookie_wins_over_what_another_filter_hands_on_and_over_nothing_else() {
+        for (one, other, calculated) in ACTIONS
+            .iter()
+            .flat_map(|one| ACTIONS.map(|other| (*one, other)))
+            .flat_map(|(one, other)| [false, true].map(|calculated| (one, other, calculated)))
+        {
+            let theirs = [saying(one, 0, calculated), saying(other, 1, calculated)];
+            let domain = Domain::layered(theirs.clone().map(Layer::Filter));
+            let installed = alone(&domain).unwrap();
+            for nr in 0..4 {
+                let expected = match first(theirs.clone().into_iter(), nr) {
+                    said if Action(said).cookie().is_some() => Action::ALLOW.0,
+                    said => said,
+                };
+                let installed = installed.iter().map(|insns| Filter::new(insns.clone()).unwrap());
+                assert_eq!(first(installed, nr), expected, "{one:#x} {other:#x} {nr} {calculated}");
+            }
+        }
+    }
 }
