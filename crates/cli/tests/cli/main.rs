@@ -16,3 +16,4 @@ mod sandbox;
 mod selftests;
 mod simulate;
 mod status;
+mod terminal;

@@ -3,45 +3,18 @@
 //!
 //! Needs root: cgroups of version 2 and a folder /home are mounted, in a namespace that goes with the test.
 
-use std::fs::OpenOptions;
-use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-
 use crate::support::{Folder, LANDLOCK, Ran};
+use crate::terminal;
 
 /// Types lines at a shell on a terminal of its own, in mounts of its own; what the terminal showed.
-fn typed(lines: &[&str]) -> String {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-    let slave = || OpenOptions::new().read(true).write(true).open(&name).unwrap();
+fn typed(lines: &[String]) -> String {
     let mount = "mount -t tmpfs none /home && mkdir /home/user1 && mount -t cgroup2 none /sys/fs/cgroup && exec /bin/sh -i";
-    let mut shell = Command::new("unshare")
-        .args(["--mount", "--", "sh", "-c", mount])
-        .env("PS1", "")
-        .env("PATH", format!("{}:{}", folder_of_landlock(), std::env::var("PATH").unwrap()))
-        .stdin(slave())
-        .stdout(slave())
-        .stderr(slave())
-        .spawn()
-        .unwrap();
-    let mut master = std::fs::File::from(master);
-    master.write_all(b"stty -echo\n").unwrap();
-    for line in lines {
-        master.write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
-    master.write_all(b"exit\n").unwrap();
-    shell.wait().unwrap();
-    // All is said; the terminal keeps it until it is read.
-    let mut shown = Vec::new();
-    let mut part = [0; 4096];
-    while let Ok(len @ 1..) = master.read(&mut part) {
-        shown.extend_from_slice(&part[..len]);
-    }
-    String::from_utf8_lossy(&shown).replace("\r\n", "\n")
+    let mut shell = Command::new("unshare");
+    shell.args(["--mount", "--", "sh", "-c", mount]);
+    shell.env("PATH", format!("{}:{}", folder_of_landlock(), std::env::var("PATH").unwrap()));
+    terminal::typed(&mut shell, lines)
 }
 
 fn folder_of_landlock() -> String {
@@ -50,23 +23,8 @@ fn folder_of_landlock() -> String {
 
 #[test]
 fn the_session_of_the_rfc_gives_what_is_printed_there() {
-    let shown = typed(&[
-        "mkdir /sys/fs/cgroup/sandboxed",
-        "echo first; ls /home",
-        "LANDLOCK_CGROUPS='/sys/fs/cgroup/sandboxed' LANDLOCK_ALLOWED='/bin:/lib:/usr:/tmp:/proc/self/fd/0' \
-         landlock sandbox --target supervisor /bin/sh -i",
-        "echo second; ls /home",
-        "echo $$ > /sys/fs/cgroup/sandboxed/cgroup.procs",
-        "echo third; LC_ALL=C ls /home",
-        "exit",
-        "while ! rmdir /sys/fs/cgroup/sandboxed; do sleep 0.1; done",
-        "echo gone",
-    ]);
-    let after = |word: &str| shown.split_once(&format!("{word}\n")).unwrap_or_else(|| panic!("{shown}")).1;
-    assert!(after("first").starts_with("user1\n"), "{shown}");
-    assert!(after("second").starts_with("user1\n"), "{shown}");
-    assert!(after("third").starts_with("ls: cannot open directory '/home': Permission denied\n"), "{shown}");
-    assert!(shown.contains("gone\n"), "{shown}");
+    let shown = typed(&terminal::session("supervisor"));
+    terminal::is_as_printed(&shown);
 }
 
 fn sandbox(folder: &Folder, lists: &[(&str, &str)], command: &[&str]) -> Ran {

@@ -14,6 +14,8 @@ mod signals;
 #[path = "../cli/support.rs"]
 #[allow(dead_code, reason = "shared with other tests")]
 mod support;
+#[path = "../cli/terminal.rs"]
+mod terminal;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};

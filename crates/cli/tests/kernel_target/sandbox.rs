@@ -1,16 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `landlock sandbox` and handles on the command line, in the kernel.
 
-use std::process::Command;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::*;
 
-/// The session of August 2016. Its terminal is the three pipes of the test here.
+/// The session of August 2016, typed at a terminal.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn the_session_of_the_rfc_at_a_terminal() {
+    keep_engine();
+    ["/home/user1", "/lib", "/usr"].iter().for_each(|path| std::fs::create_dir_all(path).unwrap());
+    let mut shell = Command::new("/bin/sh");
+    terminal::is_as_printed(&terminal::typed(shell.arg("-i"), &terminal::session("kernel")));
+}
+
+/// The same from a script, with three pipes for a terminal.
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn the_session_of_the_rfc_gives_what_is_printed_there() {
     keep_engine();
-    let group = "/sys/fs/cgroup/sandboxed";
+    let group = "/sys/fs/cgroup/scripted";
     ["/home/user1", "/lib", "/usr", group].iter().for_each(|path| std::fs::create_dir_all(path).unwrap());
     let script = format!("ls /home; echo $$ > {group}/cgroup.procs; echo then; ls /home; echo $?");
     let folder = Folder::new();
@@ -28,6 +41,40 @@ const RULE: &str = ".rule beneath_allowed\n.event FILE_OPEN\n.license \"GPL\"\n.
                     r4 = *(u64 *)(r1 + 8)\n r1 = 0\n r2 = map allowed\n r3 = 1\n call cmp_fs_beneath\n \
                     if r0 == 0 goto end\n r0 = 13\nend:\n exit\n";
 
+fn insn(code: u16, jt: u8, jf: u8, k: u32) -> [u8; 8] {
+    let ([a, b], [c, d, e, f]) = (code.to_le_bytes(), k.to_le_bytes());
+    [a, b, jt, jf, c, d, e, f]
+}
+
+/// A filter that says `said` of a system call and `else_said` of others.
+fn filter(nr: u32, said: u32, else_said: u32) -> Vec<u8> {
+    [insn(0x20, 0, 0, 0), insn(0x15, 0, 1, nr), insn(0x06, 0, 0, said), insn(0x06, 0, 0, else_said)].concat()
+}
+
+const COOKIE: u32 = 0x7_0005;
+const TRACE: u32 = 0x7ff0_0000;
+const ALLOW: u32 = 0x7fff_0000;
+const UNAME: u32 = 63;
+
+/// A cookie wins over TRACE, which nobody answers here, as on the supervisor target.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn a_cookie_wins_over_what_a_filter_hands_to_a_tracer() {
+    keep_engine();
+    let folder = Folder::new();
+    for (name, said) in [("trace", TRACE), ("cookie", COOKIE), ("errno", 0x5_001c)] {
+        folder.write(name, filter(UNAME, said, ALLOW));
+    }
+    let run = |filters: &[&str]| {
+        let filters = filters.iter().flat_map(|filter| ["--filter", filter]);
+        let words = ["run", "--target", "kernel"].into_iter().chain(filters).chain(["--", "uname"]);
+        folder.run(Command::new("landlock").args(words)).stdout()
+    };
+    assert_eq!([&["trace", "cookie"][..], &["cookie", "trace"], &["cookie"]].map(run), ["Linux\n"; 3]);
+    let refused = [&["trace"][..], &["errno"], &["errno", "cookie"], &["trace", "cookie", "errno"]].map(run);
+    assert!(refused.iter().all(|said| !said.contains("Linux")), "{refused:?}");
+}
+
 /// For a filter that hands on a cookie at every system call, and one that forbids one as well.
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
@@ -35,15 +82,8 @@ fn handles_and_filters_on_the_command_line() {
     keep_engine();
     let folder = Folder::new();
     folder.write("rule.s", RULE);
-    let insn = |code: u16, jt: u8, jf: u8, k: u32| {
-        let ([a, b], [c, d, e, f]) = (code.to_le_bytes(), k.to_le_bytes());
-        [a, b, jt, jf, c, d, e, f]
-    };
-    const UNAME: u32 = 63;
-    let cookie = insn(0x06, 0, 0, 0x7_0005);
-    folder.write("cookie.bpf", cookie);
-    let but_uname = [insn(0x20, 0, 0, 0), insn(0x15, 0, 1, UNAME), insn(0x06, 0, 0, 0x5_0026), cookie];
-    folder.write("uname.bpf", but_uname.concat());
+    folder.write("cookie.bpf", insn(0x06, 0, 0, COOKIE));
+    folder.write("uname.bpf", filter(UNAME, 0x5_0026, COOKIE));
     folder.write("secret", "no\n");
     std::fs::create_dir(folder.path("in")).unwrap();
     folder.write("in/file", "yes\n");
@@ -61,4 +101,78 @@ fn handles_and_filters_on_the_command_line() {
     let forbidden = run("uname.bpf").stdout();
     assert!(forbidden.starts_with("yes\n") && !forbidden.contains("Linux"), "{forbidden}");
     assert_eq!(folder.free_script(script).stdout(), "yes\nno\nLinux\n");
+}
+
+/// A shell on the kernel target that says of each file it is asked about whether it can be opened.
+struct Asked {
+    run: Child,
+    questions: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Asked {
+    fn start(folder: &Folder) -> Asked {
+        let script =
+            "while read file; do if true < $file; then echo yes; else echo no; fi; done 2> /dev/null";
+        let mut run = Command::new("landlock");
+        run.args(["run", "--target", "kernel", "--filter", "cookie.bpf", "--rule", "rule.s"]);
+        for allowed in ["/bin", "/dev", folder.path("in").to_str().unwrap()] {
+            run.arg("--handle").arg(format!("allowed={allowed}"));
+        }
+        run.args(["--", "/bin/sh", "-c", script]).current_dir(folder.path("."));
+        let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let questions = run.stdin.take().unwrap();
+        let answers = BufReader::new(run.stdout.take().unwrap());
+        Asked { run, questions, answers }
+    }
+
+    fn opens(&mut self, file: &str) -> bool {
+        writeln!(self.questions, "{file}").unwrap();
+        let mut answer = String::new();
+        self.answers.read_line(&mut answer).unwrap();
+        answer == "yes\n"
+    }
+
+    /// The process beside the command, which is no other of ours.
+    fn keeper(&self) -> Pid {
+        let ours = |pid: &i32| {
+            let of = |what: &str| std::fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
+            let parent = of("stat").rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
+            parent == Some(self.run.id()) && of("cmdline").starts_with("landlock\0")
+        };
+        let pids = std::fs::read_dir("/proc").unwrap();
+        let pids = pids.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+        Pid::from_raw(pids.into_iter().find(ours).expect("a keeper")).unwrap()
+    }
+}
+
+/// Neither who kills the keeper, nor who kills the waiter as well, lifts anything; what nobody holds any more may be
+/// forgotten, and then nothing can be told.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn killing_who_holds_the_handles_lifts_nothing() {
+    keep_engine();
+    let folder = Folder::new();
+    folder.write("rule.s", RULE);
+    folder.write("cookie.bpf", insn(0x06, 0, 0, COOKIE));
+    folder.write("secret", "no\n");
+    for killed in [false, true] {
+        std::fs::create_dir(folder.path("in")).unwrap();
+        folder.write("in/file", "yes\n");
+        let mut asked = Asked::start(&folder);
+        let files = |asked: &mut Asked| ["in/file", "secret", "/bin/sh"].map(|file| asked.opens(file));
+        assert_eq!(files(&mut asked), [true, false, true]);
+        if killed {
+            kill_process(asked.keeper(), Signal::KILL).unwrap();
+            assert_eq!(files(&mut asked), [true, false, true]);
+            asked.run.kill().unwrap();
+            asked.run.wait().unwrap();
+            assert_eq!(files(&mut asked), [true, false, true]);
+        }
+        std::fs::remove_dir_all(folder.path("in")).unwrap();
+        assert_eq!(files(&mut asked), [false, false, !killed], "killed: {killed}");
+        drop(asked.questions);
+        asked.run.wait().unwrap();
+    }
+    folder.free_script("true < secret").exits(0);
 }
