@@ -17,7 +17,7 @@ const LINGER: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The keeper's work.
-pub(super) fn keep(mut prepared: Prepared, mut own: Option<OwnLog>, waiter: Waiter, log: Log) {
+pub(super) fn keep(prepared: Prepared, mut own: Option<OwnLog>, waiter: Waiter, log: Log) {
     while !wait(&mut own, Some(&waiter), None, &log) {}
     // Before the caller goes on, and collects.
     let mut hooks = Hooks::keep(&prepared);
@@ -29,7 +29,7 @@ pub(super) fn keep(mut prepared: Prepared, mut own: Option<OwnLog>, waiter: Wait
         while prepared.is_inhabited() {
             wait(&mut own, None, Some(pause), &log);
             pause = LONGEST_PAUSE.min(pause * 2);
-            hooks.give_back_in_time(&mut prepared);
+            hooks.give_back_in_time(&prepared);
         }
         own.iter_mut().for_each(|own| own.write(&log));
     }
@@ -50,20 +50,20 @@ struct Hooks {
 impl Hooks {
     fn keep(prepared: &Prepared) -> Hooks {
         let kept = match &prepared.source {
-            Source::Ourselves { engine, .. } => engine.keep_hooks().ok().flatten(),
+            Source::Ourselves { shared, .. } => shared.lock().0.keep_hooks().ok().flatten(),
             Source::Daemon(_) => None,
         };
         Hooks { kept, until: Instant::now() + LINGER }
     }
 
     /// Those that nobody needs are detached after their time, though the domain lives.
-    fn give_back_in_time(&mut self, prepared: &mut Prepared) {
+    fn give_back_in_time(&mut self, prepared: &Prepared) {
         if self.until > Instant::now() || self.kept.take().is_none() {
             return;
         }
-        if let Source::Ourselves { engine, .. } = &mut prepared.source {
+        if let Source::Ourselves { shared, .. } = &prepared.source {
             // Whoever opens the engine next does it otherwise.
-            let _ = engine.collect();
+            let _ = shared.lock().0.collect();
         }
     }
 
