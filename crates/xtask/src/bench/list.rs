@@ -20,7 +20,7 @@ LANDLOCK_LICENSE(\"GPL\");
 ";
 /// Hands cookie 1 on at every system call.
 const ALWAYS: [u8; 8] = [6, 0, 0, 0, 1, 0, 7, 0];
-/// Beside the folder of the benchmark and the home directory.
+/// Beside the home directory, and that of temporary files, where the benchmark is and the linker has some.
 const DIRECTORIES: [&str; 3] = ["/usr", "/etc", "/dev"];
 
 impl Bench {
@@ -65,7 +65,7 @@ impl Bench {
             self.rule("list").into(),
         ]);
         let home = std::env::var_os("HOME");
-        let others = home.into_iter().chain([self.folder.path().into()]);
+        let others = home.into_iter().chain([std::env::temp_dir().into()]);
         for directory in words(&DIRECTORIES).into_iter().chain(others) {
             let mut handle = OsString::from("allowed=");
             handle.push(directory);
