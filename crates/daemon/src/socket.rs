@@ -40,9 +40,17 @@ pub fn send(
     retry_on_intr(|| sendmsg(&socket, &[IoSlice::new(bytes)], &mut control, flags)).map(drop)
 }
 
-/// Receives one of at most `most` bytes; one of none is the end.
+/// Bytes of the next message, which stays.
+fn length(socket: impl AsFd, flags: RecvFlags) -> Result<usize, Errno> {
+    let flags = flags | RecvFlags::PEEK | RecvFlags::TRUNC;
+    let peek = || recvmsg(&socket, &mut [], &mut RecvAncillaryBuffer::default(), flags);
+    retry_on_intr(peek).map(|peeked| peeked.bytes)
+}
+
+/// Receives one of at most `most` bytes; one of none is the end. Memory is taken for what there is: clearing that of the
+/// longest message takes longer than answering a short one.
 pub fn receive(socket: impl AsFd, most: usize, flags: RecvFlags) -> Result<Message, Errno> {
-    let mut bytes = vec![0; most];
+    let mut bytes = vec![0; most.min(length(&socket, flags)?)];
     let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_DESCRIPTORS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let flags = flags | RecvFlags::CMSG_CLOEXEC;
