@@ -100,6 +100,9 @@ pub struct RuleSeen {
     /// `file:line`, when the rule object had line information.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
+    /// The map of handles it had compared with last, when known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub map: Option<String>,
     /// The cookie it ran for, at a hook.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cookie: Option<u16>,
@@ -118,11 +121,13 @@ impl RuleSeen {
     pub fn of(domain: &Domain, index: usize, insn: Option<usize>) -> RuleSeen {
         let rule = domain.rules().get(index);
         let line = rule.zip(insn).and_then(|(rule, insn)| rule.line(insn));
+        let map = rule.zip(insn).and_then(|(rule, insn)| rule.decided_by(insn));
         RuleSeen {
             name: rule.map_or("?", |rule| rule.name()).to_owned(),
             index,
             insn,
             line: line.map(|line| format!("{}:{}", line.file, line.line)),
+            map: map.map(|map| map.definition().name.clone()),
             cookie: None,
             domain: None,
         }
@@ -231,6 +236,9 @@ impl std::fmt::Display for Denial {
             }
             if let Some(line) = &rule.line {
                 write!(f, " ({})", line.escape_debug())?;
+            }
+            if let Some(map) = &rule.map {
+                write!(f, ", by map '{}'", map.escape_debug())?;
             }
             if let Some(cookie) = rule.cookie {
                 write!(f, ", cookie {cookie}")?;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A verified rule. Only the verifier can make one.
 
+mod decided;
+
 use std::sync::Arc;
 
 use crate::abi::{Abilities, Event};

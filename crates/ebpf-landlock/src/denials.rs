@@ -60,6 +60,8 @@ pub struct RuleSeen {
     pub index: usize,
     /// `file:line`, if the rule knows.
     pub line: Option<String>,
+    /// The map of handles it had compared with last, if that can be told.
+    pub map: Option<String>,
 }
 
 /// The denials of a [`Sandbox`](crate::Sandbox). They are kept in memory until this and the sandbox are gone; on the

@@ -83,7 +83,7 @@ impl Shown {
     /// The rule, as a denial shows it.
     pub(crate) fn seen(&self, index: usize, insn: Option<usize>, domain: u64) -> RuleSeen {
         let line = insn.and_then(|insn| self.line(insn)).map(|line| format!("{}:{}", line.file, line.line));
-        RuleSeen { name: self.name.clone(), index, insn, line, cookie: None, domain: Some(domain) }
+        RuleSeen { name: self.name.clone(), index, insn, line, map: None, cookie: None, domain: Some(domain) }
     }
 
     /// What is known of an instruction's source.

@@ -512,7 +512,7 @@ fn a_refusal_says_which_rule_and_cookie_it_was() {
     let ran = folder.landlock(arguments);
     ran.complains("landlock: EROFS: cat[")
         .complains("at file_open: denied by rule 0 'deny'")
-        .complains(", cookie 1");
+        .complains(", by map 'list', cookie 1");
 }
 
 #[test]
@@ -590,6 +590,11 @@ fn read_only_except_these_directories() {
         .quiet();
     // Without a handle nothing is writable.
     run(&folder, &["-r", rule], "echo new > build/file").complains("Operation not permitted");
+    let logged = ["run", "--target", "supervisor", "--log", "log", "--rule", rule, "--", "rm", "build/file"];
+    folder.landlock(logged).exits(1);
+    let log = std::fs::read_to_string(folder.path("log")).unwrap();
+    let denial: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!(denial["rule"]["map"], "writable", "{log}");
 }
 
 #[test]
