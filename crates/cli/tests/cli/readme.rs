@@ -61,9 +61,20 @@ fn links_of_the_documents_lead_somewhere() {
         let text = std::fs::read_to_string(&path).unwrap();
         let links = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
         for link in links.filter(|link| !link.starts_with("http")) {
-            assert!(path.parent().unwrap().join(link).exists(), "{page}: {link}");
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = path.parent().unwrap().join(file);
+            assert!(target.exists(), "{page}: {link}");
+            assert!(heading.is_empty() || headings(&target).contains(&heading.to_owned()), "{page}: {link}");
         }
     }
+}
+
+/// The headings of a page, as links name them.
+fn headings(page: &std::path::Path) -> Vec<String> {
+    let text = std::fs::read_to_string(page).unwrap();
+    let titles =
+        text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    titles.map(|title| title.to_lowercase().replace(' ', "-")).collect()
 }
 
 #[test]
