@@ -6,7 +6,6 @@
 
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::OnceLock;
 
 use crate::attack::{furnish, introduced, open};
 use crate::playground::{EXEC, GET, Outcome, PROGRAM, Playground, READ, Rule, SECRET, User, WHOLE, WRITE};
@@ -55,10 +54,9 @@ fn compiled(name: &str) -> Vec<u8> {
     if let Some(folder) = std::env::var_os("LANDLOCK_PROGRAMS") {
         return std::fs::read(PathBuf::from(folder).join(name)).expect("program");
     }
-    static FOLDER: OnceLock<tempfile::TempDir> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| tempfile::tempdir().expect("temporary directory"));
+    let folder = tempfile::tempdir().expect("temporary directory");
     let source = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bypasses/programs/{}.c"), name);
-    let program = folder.path().join(format!("{name}{:?}", std::thread::current().id()));
+    let program = folder.path().join(name);
     let mut compiler = Command::new("cc");
     compiler.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]).arg(&program).arg(source);
     assert!(compiler.status().expect("this test needs cc").success());
