@@ -15,7 +15,7 @@ use crate::abi::Event;
 use crate::domain::Domain;
 use crate::rule::Rule;
 
-pub use compare::{Direction, Relation, Unrelated};
+pub use compare::{Direction, Relation, Unrelated, one_of};
 pub use hook::{HookCall, HookInput, HookVerdict};
 pub(crate) use machine::{Exit, Program, Question, run};
 #[cfg(any(test, feature = "testing"))]

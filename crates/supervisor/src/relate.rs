@@ -11,7 +11,7 @@ use std::cell::{Cell, OnceCell};
 use std::os::fd::BorrowedFd;
 
 use landlock_compiler::abi::handles::Properties;
-use landlock_compiler::evaluate::{Direction, Relation};
+use landlock_compiler::evaluate::{Direction, Relation, one_of};
 use landlock_compiler::map::Handle;
 use rustix::io::Errno;
 
@@ -91,15 +91,7 @@ impl Relation for Related<'_> {
         if direction == Direction::Beneath && self.is_found_beneath(handles) {
             return Some(true);
         }
-        let mut none = Some(false);
-        for handle in handles {
-            match self.beneath(handle, direction) {
-                Some(true) => return Some(true),
-                Some(false) => {}
-                None => none = None,
-            }
-        }
-        none
+        one_of(handles, |handle| self.beneath(handle, direction))
     }
 
     fn cgroup_beneath(&self, handle: &Handle, direction: Direction) -> Option<bool> {

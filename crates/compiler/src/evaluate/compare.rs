@@ -43,8 +43,8 @@ pub trait Relation {
     }
 }
 
-/// Whether one handle matches; none does in an empty array.
-fn one_of(handles: &[Handle], matches: impl Fn(&Handle) -> Option<bool>) -> Option<bool> {
+/// Whether one handle matches; none does in an empty array. A match is one whatever cannot be told of the others.
+pub fn one_of(handles: &[Handle], matches: impl Fn(&Handle) -> Option<bool>) -> Option<bool> {
     let mut none = Some(false);
     for handle in handles {
         match matches(handle) {
