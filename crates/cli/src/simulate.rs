@@ -5,7 +5,7 @@ mod handles;
 
 use std::process::ExitCode;
 
-use landlock_compiler::abi::{Actions, Event};
+use landlock_compiler::abi::{AUDIT_ARCH_X86_64, Actions, Event};
 use landlock_compiler::classic::{Filter, SyscallData};
 use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::evaluate::{Current, HookCall, Input};
@@ -125,9 +125,6 @@ enum Asked {
     /// For the cookies there are.
     Hook(HookCall),
 }
-
-/// What filters see as the architecture of x86-64.
-const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 
 /// The running system call, if filters are to say something of one.
 fn syscall(args: &Args) -> Result<Option<SyscallData>, &'static str> {

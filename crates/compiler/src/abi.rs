@@ -17,6 +17,8 @@ pub const PROG_TYPE_LANDLOCK_RULE: u32 = 15;
 pub const ABI: u32 = 2;
 /// Most instructions a rule may have (`BPF_MAXINSNS`).
 pub const MAX_INSNS: usize = 4096;
+/// What `arch` is for a system call of x86-64.
+pub const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
 /// Bytes of stack a rule may use, below `r10`.
 pub const STACK_SIZE: usize = 512;
 

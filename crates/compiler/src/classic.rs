@@ -125,6 +125,12 @@ impl Filter {
     }
 }
 
+/// Actions, without their data, that seccomp gives to somebody else.
+const TRACE: u32 = 0x7ff0_0000;
+const USER_NOTIF: u32 = 0x7fc0_0000;
+/// The bits of a return that are the action.
+const ACTION: u32 = 0xffff_0000;
+
 /// What a filter returned: an action in the high half, its data in the low.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Action(pub u32);
@@ -135,13 +141,17 @@ impl Action {
 
     /// The cookie it hands to rules, if it does (`SECCOMP_RET_LANDLOCK`).
     pub fn cookie(self) -> Option<u16> {
-        (self.0 & 0xffff_0000 == RET_LANDLOCK).then(|| u16::try_from(self.0 & 0xffff).unwrap_or(0))
+        (self.without_data() == RET_LANDLOCK).then(|| u16::try_from(self.0 & 0xffff).unwrap_or(0))
     }
 
     /// The lowest wins: killing the process, killing the thread, TRAP, ERRNO, LANDLOCK, USER_NOTIF, TRACE, LOG,
     /// ALLOW.
     pub fn precedence(self) -> i32 {
-        (self.0 & 0xffff_0000).cast_signed()
+        self.without_data().cast_signed()
+    }
+
+    fn without_data(self) -> u32 {
+        self.0 & ACTION
     }
 }
 

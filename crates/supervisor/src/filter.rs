@@ -25,8 +25,7 @@ pub use layered::{Filters, Installed, installed};
 pub use lowered::{OPENS, plan_lowered};
 pub use stacking::{PREPEND_LANDLOCK_RULE, PROG_LOAD, Stacking, covers, plan_of_tree};
 
-/// `AUDIT_ARCH_X86_64`.
-pub const ARCH: u32 = 0xc000_003e;
+pub const ARCH: u32 = landlock_compiler::abi::AUDIT_ARCH_X86_64;
 const X32_BIT: u32 = 0x4000_0000;
 const OPENS_TO_READ: u32 = 0o3;
 const O_PATH: u32 = 0o10_000_000;

@@ -2,14 +2,9 @@
 //! Filters as seccomp takes them, which knows no cookies.
 
 use super::check::code;
-use super::{Action, ClassicInsn, Filter};
+use super::{ACTION, Action, ClassicInsn, Filter, TRACE, USER_NOTIF};
 use crate::abi::MAX_INSNS;
 use crate::abi::hook::RET_LANDLOCK;
-
-/// Actions, without their data, that seccomp gives to somebody else, who may not be there.
-const TRACE: u32 = 0x7ff0_0000;
-const USER_NOTIF: u32 = 0x7fc0_0000;
-const ACTION: u32 = 0xffff_0000;
 
 /// What becomes of a return.
 #[derive(Clone, Copy)]
@@ -23,9 +18,9 @@ enum End {
 }
 
 impl Action {
-    /// Whether a tracer or a listener of the filter's is to decide.
+    /// Whether a tracer or a listener of the filter's is to decide, who may not be there.
     pub fn is_handed_on(self) -> bool {
-        matches!(self.0 & ACTION, TRACE | USER_NOTIF)
+        matches!(self.without_data(), TRACE | USER_NOTIF)
     }
 }
 
@@ -77,7 +72,7 @@ impl Filter {
     /// calculated go to a common end.
     fn rewritten(&self, changes: &[(u32, End)], otherwise: End) -> Option<Vec<ClassicInsn>> {
         let becomes = |action: u32| {
-            let change = changes.iter().find(|(of, _)| *of == action & ACTION);
+            let change = changes.iter().find(|(of, _)| *of == Action(action).without_data());
             change.map_or(otherwise, |(_, end)| *end)
         };
         let calculated = self.0.iter().any(|insn| insn.code == code::RET_A);

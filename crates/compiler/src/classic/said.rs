@@ -4,23 +4,20 @@
 use std::fmt;
 
 use super::check::code;
-use super::{Action, Filter};
+use super::{ACTION, Action, Filter, TRACE, USER_NOTIF};
 
 /// Actions without their data.
 const KILL_PROCESS: u32 = 0x8000_0000;
 const KILL_THREAD: u32 = 0;
 const TRAP: u32 = 0x0003_0000;
 const ERRNO: u32 = 0x0005_0000;
-const USER_NOTIF: u32 = 0x7fc0_0000;
-const TRACE: u32 = 0x7ff0_0000;
 const LOG: u32 = 0x7ffc_0000;
 const ALLOW: u32 = Action::ALLOW.0;
-const ACTION: u32 = 0xffff_0000;
 
 impl Action {
     /// Whether the system call is not carried out, whoever else has a say. An action that is unknown kills.
     pub fn stops(self) -> bool {
-        !matches!(self.0 & ACTION, USER_NOTIF | TRACE | LOG | ALLOW) && self.cookie().is_none()
+        !matches!(self.without_data(), USER_NOTIF | TRACE | LOG | ALLOW) && self.cookie().is_none()
     }
 }
 
@@ -45,7 +42,7 @@ impl fmt::Display for Action {
         if let Some(cookie) = self.cookie() {
             return write!(f, "cookie {cookie}");
         }
-        match self.0 & ACTION {
+        match self.without_data() {
             ALLOW => f.write_str("ALLOW"),
             KILL_PROCESS => f.write_str("KILL_PROCESS"),
             KILL_THREAD => f.write_str("KILL_THREAD"),

@@ -6,7 +6,7 @@
 use super::code::{Code, Label};
 use super::object::Arguments;
 use super::{CONTEXT, EmitError, Member, wrapper};
-use crate::abi::{Actions, context};
+use crate::abi::{self, Actions, context};
 use crate::hooks::{self, Arg2};
 use crate::op::{AluOp, CompareOp, Op, Reg, Size, Width};
 
@@ -17,7 +17,7 @@ pub(super) const TASK_PT_REGS: i32 = 175;
 /// `PF_USER_WORKER`.
 pub(super) const WITHOUT_SYSCALL: i32 = 0x0020_0000 | 0x10 | 0x4000;
 pub(super) const TS_COMPAT: i32 = 0x2;
-pub(super) const AUDIT_ARCH_X86_64: u64 = 0xc000_003e;
+pub(super) const AUDIT_ARCH_X86_64: u64 = abi::AUDIT_ARCH_X86_64 as u64;
 pub(super) const AUDIT_ARCH_I386: u64 = 0x4000_0003;
 const VM_SHARED: i32 = 0x8;
 const MAP_TYPE: i32 = 0xf;
