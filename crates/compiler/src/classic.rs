@@ -14,13 +14,15 @@ mod said;
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::abi::hook::RET_LANDLOCK;
 
 pub use check::{FilterError, FilterFault};
 pub(crate) use check::{code, targets};
 
 /// One instruction (`struct sock_filter`).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ClassicInsn {
     /// Opcode.
     pub code: u16,

@@ -41,14 +41,6 @@ impl Domain {
         if self.filters.is_empty() { of_rules } else { of_rules.max(2) }
     }
 
-    /// This domain with more rules before its own, prepended in the given order. They are newer than its filters.
-    pub fn prepend(&self, rules: impl IntoIterator<Item = Rule>) -> Domain {
-        let mut prepended = Domain::prepended(rules);
-        prepended.rules.extend_from_slice(&self.rules);
-        prepended.filters.clone_from(&self.filters);
-        prepended
-    }
-
     /// The rules, newest first.
     pub fn rules(&self) -> &[Rule] {
         &self.rules

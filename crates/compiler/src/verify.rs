@@ -83,8 +83,8 @@ pub struct Loader {
     pub cap_sys_admin: bool,
 }
 
-/// Makes a rule of an object if nothing is wrong with it, else tells everything that is. Rules of ABI 1 only, as
-/// no target enforces others yet.
+/// Makes a rule of an object if nothing is wrong with it, else tells everything that is. Rules of ABI 1 only:
+/// those that v7's own calls can load.
 ///
 /// # Errors
 /// [`Problems`], with the errno v7 would have given.
@@ -92,7 +92,7 @@ pub fn verify(object: RuleObject, loader: &Loader) -> Result<Rule, Problems> {
     counted(object, loader, 1).0
 }
 
-/// [`verify`] for questions about rules: those of ABI 2 are rules too.
+/// [`verify`] for rules of every ABI.
 ///
 /// # Errors
 /// As [`verify`].

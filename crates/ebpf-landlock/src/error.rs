@@ -31,6 +31,10 @@ pub enum Error {
     /// In a sandbox of the supervisor target.
     #[error("in a sandbox of the supervisor target there is no other")]
     OnlySupervisor,
+    /// Mainline Landlock cannot decide about opens for these rules ([`Sandbox::lowered`](crate::Sandbox::lowered)); the reason,
+    /// for people. Nothing ran.
+    #[error("mainline Landlock cannot decide about opens for these rules: {0}")]
+    NotLowered(String),
     /// The calling thread is in no sandbox, so nobody would answer for its new rules.
     #[error(
         "a thread can confine itself only in a sandbox that is there already: start the program in one \

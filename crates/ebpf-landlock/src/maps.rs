@@ -22,6 +22,8 @@ pub(crate) struct Who {
     pub links: Vec<Link>,
     /// The domains in the kernel.
     pub domains: Vec<Shared>,
+    /// Whether something was started whose arrays stay as they were: see [`Handles::set`].
+    pub has_fixed: bool,
 }
 
 impl Enforcers {
@@ -69,7 +71,8 @@ impl Handles {
     /// [`Error::Handle`]: `E2BIG` beyond the room there is, `EINVAL` for a gap, and for what is no cgroup where one is
     /// wanted. On the kernel target also `EINVAL` for a cgroup that is not below the caller's root or more than 23 levels
     /// down, `ENOSPC` if the machine's domains have no place for more handles, and `EPERM` in a thread that the kernel
-    /// confines. Nothing has changed then. `EIO` if a supervisor or the kernel did not do as it should; what is confined goes on.
+    /// confines. `EOPNOTSUPP` if something was started or entered with the sandbox whose handles cannot be changed: inside of another
+    /// sandbox of the supervisor target, or [`lowered`](crate::Sandbox::lowered). Nothing has changed then. `EIO` if a supervisor or the kernel did not do as it should; what is confined goes on.
     pub fn set(&self, index: u32, what: impl AsFd) -> Result<(), Error> {
         let handle_type = match self.map.definition().kind {
             ArrayKind::Fs => HandleType::FsFd,
@@ -129,6 +132,9 @@ impl Handles {
         who: &Who,
         change: impl FnOnce(&mut Array) -> Result<T, ArrayError>,
     ) -> Result<(), Error> {
+        if who.has_fixed {
+            return Err(Error::Handle(Errno::OPNOTSUPP.into()));
+        }
         let before = self.map.change(|array| {
             let before = array.clone();
             change(array).map(|_| before)

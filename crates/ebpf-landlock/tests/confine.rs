@@ -14,12 +14,14 @@ use ebpf_landlock::{
 use rustix::fs::{FlockOperation, flock};
 
 mod arrays;
+mod fixed;
 
 fn main() {
     match std::env::args().nth(1).as_deref() {
         Some("in-threads") => in_threads(),
         Some("in-a-narrow-one") => in_a_narrow_one(),
         Some("a-second-sandbox") => a_second_sandbox(),
+        Some("arrays-inside") => fixed::inside(),
         _ => outside(),
     }
 }
@@ -28,7 +30,7 @@ fn outside() {
     let folder = std::env::temp_dir().join(format!("ebpf-landlock-{}", std::process::id()));
     fs::create_dir(&folder).expect("a folder");
     std::env::set_current_dir(&folder).expect("to be there");
-    let tests: [(&str, fn()); 8] = [
+    let tests: [(&str, fn()); 10] = [
         ("denied in the sandbox, allowed out of it", denied_and_allowed),
         ("killed and dropped", killed_and_dropped),
         ("a domain for a thread", || inside("in-threads", true)),
@@ -40,6 +42,8 @@ fn outside() {
         ("arrays are dense, of one kind, and full at some time", || {
             arrays::as_the_rfc_had_them(Choice::Supervisor)
         }),
+        ("arrays of a sandbox in a sandbox", || inside("arrays-inside", true)),
+        ("opens decided by mainline Landlock", fixed::lowered),
         ("more than one thread", more_than_one_thread),
     ];
     for (name, test) in tests {

@@ -10,7 +10,7 @@ use landlock_bpf::map::{Map, Update};
 use landlock_bpf::prctl;
 use landlock_bpf::ring::Ring;
 use landlock_compiler::denial::RuleSeen;
-use landlock_compiler::domain::Domain;
+use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::rule::Rule;
 use rustix::io::Errno;
@@ -187,7 +187,7 @@ impl Engine {
     ) -> Result<(Domain, Content)> {
         parent.map_or(Ok(()), |parent| self.owns(parent))?;
         let domain = match parent {
-            Some(parent) => parent.domain.prepend(rules),
+            Some(parent) => parent.domain.extended(rules.into_iter().map(Layer::Rule)),
             None => Domain::prepended(rules),
         };
         let places =

@@ -11,6 +11,7 @@
 
 use std::os::fd::AsFd;
 
+use landlock_compiler::domain::Layer;
 use landlock_compiler::rule::Rule;
 use landlock_compiler::verify::verify;
 use landlock_v7::{Attr, Memory, errno, load, rule_in};
@@ -116,7 +117,7 @@ fn prepend_ours(request: &Request<'_>, rule: Rule) -> Answer {
     if !request.shared.somebody_else_serves() {
         return Err(Errno::NOMEM);
     }
-    let defined = request.shared.domains.define(request.judge.number, vec![rule], None);
+    let defined = request.shared.domains.define(request.judge.number, vec![Layer::Rule(rule)], None);
     let number = defined.map_err(|errno| if errno == Errno::NOSPC { Errno::NOMEM } else { errno })?;
     let layer = boundary::layer_descriptor().map_err(|_| Errno::NOMEM)?;
     let give = || sys::add_fd(request.as_fd(), request.notification.id, layer.as_fd(), true);

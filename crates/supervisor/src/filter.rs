@@ -21,7 +21,7 @@ use landlock_compiler::evaluate::HookCall;
 
 use crate::syscalls::{Carry, Case, Does, Half, LOOKUP, Possible, PossiblyAbout, Row, TABLE, Test, Types};
 
-pub use layered::{Filters, Installed, installed};
+pub use layered::{Filters, Installed, contend, installed};
 pub use lowered::{OPENS, plan_lowered};
 pub use stacking::{PREPEND_LANDLOCK_RULE, PROG_LOAD, Stacking, covers, plan_of_tree};
 

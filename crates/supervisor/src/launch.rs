@@ -21,7 +21,7 @@ mod supervise;
 pub use alone::{Outcome, Waiter, run_entering, spawn_entering};
 pub(crate) use handshake::take;
 pub use nested::enter;
-pub use spawn::{Running, spawn, spawn_linked};
+pub use spawn::{Running, spawn, spawn_lowered};
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::fd::AsFd;
@@ -114,7 +114,6 @@ pub fn run(domain: Domain, log: Log, command: Command) -> Result<Ended, Error> {
 /// [`run`], with a choice of the rules that sandboxes inside may have. An inner one has no choice any more.
 pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacking) -> Result<Ended, Error> {
     if stack::is_offered() {
-        enforceable_inside(&domain)?;
         return nested::run(&domain, &log, command);
     }
     supervised(|| Ok(Domains::new(Judge::new(domain, log), stacking)), command)
@@ -123,11 +122,13 @@ pub fn run_stacking(domain: Domain, log: Log, command: Command, stacking: Stacki
 /// [`run`], with opens decided by mainline Landlock: see [`Lowered`]. What it refuses is in no log. In a sandbox of ours
 /// nothing is run.
 pub fn run_lowered(domain: Domain, log: Log, command: Command, lowered: Lowered) -> Result<Ended, Error> {
-    if stack::is_offered() {
-        let why = "inside a sandbox mainline Landlock cannot decide for the supervisor that is there";
-        return Err(Error::Supervisor(why.to_owned()));
-    }
+    not_inside()?;
     supervised(|| Ok(Domains::lowered(Judge::new(domain, log), lowered)), command)
+}
+
+fn not_inside() -> Result<(), Error> {
+    let why = "inside a sandbox mainline Landlock cannot decide for the supervisor that is there";
+    if stack::is_offered() { Err(Error::Supervisor(why.to_owned())) } else { Ok(()) }
 }
 
 /// Starts a supervisor and waits for the command's end. What `domains` holds is the supervisor's alone.
@@ -174,16 +175,6 @@ pub fn run_v7_kept(
     command: Command,
 ) -> Result<Ended, Error> {
     supervised(|| keeper().map(Domains::kept_by), command)
-}
-
-/// Nothing may look enforced that is not.
-fn enforceable_inside(domain: &Domain) -> Result<(), Error> {
-    if domain.abi() > 1 {
-        let why =
-            "rules and filters of ABI 2 cannot be added inside a sandbox; give them to the outermost one";
-        return Err(Error::Supervisor(why.to_owned()));
-    }
-    Ok(())
 }
 
 /// The waiter: reports in, signals out.

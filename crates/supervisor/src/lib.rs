@@ -41,7 +41,7 @@ pub use filter::{Filters, Stacking};
 pub use landlock_compiler::denial;
 pub use launch::{
     Ended, Error, Outcome, Running, Waiter, enter, run, run_entering, run_lowered, run_stacking, run_v7,
-    run_v7_kept, spawn, spawn_entering, spawn_linked,
+    run_v7_kept, spawn, spawn_entering, spawn_lowered,
 };
 pub use lowered::Lowered;
 pub use maps::{Change, Link};

@@ -19,6 +19,7 @@
 //! notify everything: [`Stacking::Any`](crate::Stacking).
 
 mod client;
+mod definition;
 mod domains;
 mod serve;
 pub mod tag;
@@ -27,16 +28,14 @@ pub use client::{Entry, define, is_offered, while_layering};
 pub use domains::Domains;
 pub use serve::{create_ruleset, loader, personality, prctl};
 
-use landlock_compiler::object::RuleObject;
 use rustix::io::Errno;
-use serde::{Deserialize, Serialize};
 
 /// The prctl option: "LLst".
 pub const OPTION: u32 = 0x4c4c_7374;
 
 /// The second argument: whether there is a supervisor to ask. Answers [`VERSION`].
 const OFFER: u32 = 0;
-/// A domain of the caller's rules and those of the [`Definition`] at (address, length). Answers its number.
+/// A domain of the caller's layers and those of the [`definition`] at (address, length). Answers its number.
 const DEFINE: u32 = 1;
 /// The log given with the domain of this number is not to be written any more.
 const FORGET_LOG: u32 = 2;
@@ -51,20 +50,3 @@ pub fn personality_of(tid: u32) -> Result<u32, Errno> {
 
 /// What both sides must agree on.
 const VERSION: i64 = 1;
-
-/// What a thread asks for. Nothing in it is believed.
-#[derive(Debug, Serialize, Deserialize)]
-struct Definition {
-    /// The rules, oldest first.
-    rules: Vec<RuleObject>,
-    /// Where else their refusals are to be written.
-    log: Option<LogTo>,
-}
-
-/// A descriptor of the asking thread's.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct LogTo {
-    descriptor: u32,
-    /// Sentences for people instead of JSON.
-    text: bool,
-}

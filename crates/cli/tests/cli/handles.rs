@@ -540,20 +540,6 @@ fn what_is_no_filter_and_no_handle_is_said_and_nothing_is_run() {
     run(&folder, &full[..20], "true").exits(0);
 }
 
-/// The supervisor that is there watches what its own rules need.
-#[test]
-fn rules_of_abi_2_are_for_the_outermost_sandbox() {
-    let folder = deny_list();
-    folder.write("harmless.s", ".rule harmless\n.event FS\n.license \"GPL\"\n r0 = 0\n exit\n");
-    let inner = format!("{} run --filter all --rule deny.s -- echo ran", crate::support::LANDLOCK);
-    run(&folder, &["-r", "harmless.s"], &inner)
-        .exits(125)
-        .prints("")
-        .complains("give them to the outermost one");
-    let inner = format!("{} run --rule harmless.s -- cat secret/file open", crate::support::LANDLOCK);
-    run(&folder, &DENY, &inner).prints("open\n").complains("secret/file: Read-only file system");
-}
-
 /// The shipped rule, as its page in the documentation shows it.
 #[test]
 fn read_only_except_these_directories() {

@@ -166,6 +166,12 @@ fn sandboxes_inside_cannot_deny_opens() {
     };
     inside("opens.s").exits(125).prints("");
     inside("locks.s").exits(0).prints("in");
+    // Nor by rules on the hook itself, whatever is lowered outside.
+    let hook =
+        ["run", "--filter", "always", "--rule", "list.s", "--handle", "list=/", "--", "cat", "in/file"];
+    let command: Vec<&str> = [crate::support::LANDLOCK].into_iter().chain(hook).collect();
+    run(&folder, &["--lower"], &["/"], &command).exits(125).prints("");
+    run(&folder, &[], &["/"], &command).exits(0).prints("in");
 }
 
 /// What is moved and exchanged under the eyes of who judges it. `out` is never in `in`, so nothing may be read of it.

@@ -8,6 +8,7 @@ mod check;
 mod creation;
 mod explain;
 mod handles;
+mod inside;
 mod lowered;
 mod man;
 mod readme;

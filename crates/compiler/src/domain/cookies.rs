@@ -46,6 +46,11 @@ impl Domain {
         domain
     }
 
+    /// This domain with more installed, in the given order: newer than all it has.
+    pub fn extended(&self, layers: impl IntoIterator<Item = Layer>) -> Domain {
+        Domain::layered(self.layers().into_iter().chain(layers))
+    }
+
     /// The arrays of handles its rules refer to, each once, in the order of the rules.
     pub fn maps(&self) -> Vec<&Map> {
         let mut maps: Vec<&Map> = Vec::new();

@@ -9,8 +9,13 @@ use ebpf_landlock::{Child, Choice, Domain, Error, Filter, Layer, Sandbox, from_a
 
 /// A sandbox in which nothing beneath a handle of `list` can be opened.
 pub fn deny_list(choice: Choice) -> Sandbox {
+    list("!=", choice)
+}
+
+/// A sandbox that opens what is (`==`), or is not (`!=`), at or beneath a handle of `list`.
+pub fn list(is: &str, choice: Choice) -> Sandbox {
     let rule = "
-.rule deny
+.rule list
 .event FILE_OPEN
 .license \"GPL\"
 .map list fs 2
@@ -20,14 +25,15 @@ pub fn deny_list(choice: Choice) -> Sandbox {
     r3 = 1
     r4 = *(u64 *)(r6 + 8)
     call cmp_fs_beneath
-    if r0 != 0 goto allow
+    if r0 IS 0 goto allow
     r0 = 13
     exit
 allow:
     r0 = 0
     exit
-";
-    let rules = from_assembly(rule).expect("a rule").into_iter().map(Layer::Rule);
+"
+    .replace("IS", is);
+    let rules = from_assembly(&rule).expect("a rule").into_iter().map(Layer::Rule);
     Sandbox::new(Domain::layered(std::iter::once(Layer::Filter(Filter::always(1))).chain(rules)))
         .with_target(choice)
 }
@@ -133,6 +139,6 @@ pub fn as_the_rfc_had_them(choice: Choice) {
     assert!(list.is_empty());
 }
 
-fn errno_of(result: Result<(), Error>) -> i32 {
+pub fn errno_of(result: Result<(), Error>) -> i32 {
     errno(result).expect("an errno")
 }

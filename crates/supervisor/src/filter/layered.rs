@@ -6,7 +6,7 @@
 //! cookie wins over, we have to decide: such a call is notified.
 
 use landlock_compiler::abi::MAX_INSNS;
-use landlock_compiler::classic::ClassicInsn;
+use landlock_compiler::classic::{ClassicInsn, Filter};
 use landlock_compiler::domain::Domain;
 
 use super::{Plan, compose};
@@ -45,6 +45,15 @@ pub fn installed(domain: &Domain, plans: Vec<Plan>) -> Result<Installed, String>
         return Err(too_long());
     }
     Ok(Installed { filter: ours, filters: theirs })
+}
+
+/// Whether a cookie of one domain's filters would have to win over a hand-over of another's, and the other one's filters
+/// are what they are already.
+pub fn contend(one: &Domain, other: &Domain) -> bool {
+    let contends = |cookies: &Domain, hands_on: &Domain| {
+        cookies.filters().any(Filter::may_give_cookies) && hands_on.filters().any(Filter::may_hand_on)
+    };
+    contends(one, other) || contends(other, one)
 }
 
 /// The filters of a domain as seccomp takes them, where no supervisor is asked.
@@ -100,7 +109,7 @@ fn raw(insn: &ClassicInsn) -> libc::sock_filter {
 
 #[cfg(test)]
 mod tests {
-    use landlock_compiler::classic::{Action, Filter, SyscallData};
+    use landlock_compiler::classic::{Action, SyscallData};
     use landlock_compiler::domain::Layer;
 
     use super::*;

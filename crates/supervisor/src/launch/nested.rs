@@ -16,21 +16,23 @@ use rustix::process::{
     waitpid,
 };
 
-use super::{Ended, Error, enforceable_inside, pass_on, step};
+use super::{Ended, Error, pass_on, step};
 use crate::denial::Log;
+use crate::filter::Filters;
 use crate::sys::{self, Forked, SharedWord};
 use crate::{boundary, stack};
 
 /// How far the command has come.
 const AT_BOUNDARY: u32 = 1;
 const AT_DOMAIN: u32 = 2;
-const AT_EXEC: u32 = 3;
+const AT_FILTERS: u32 = 3;
+const AT_EXEC: u32 = 4;
 
 /// Runs `command` with the rules of `domain` before those in force on the caller, and waits for it.
 pub fn run(domain: &Domain, log: &Log, command: Command) -> Result<Ended, Error> {
     let mask = sys::block_signals().map_err(step("cannot block signals"))?;
     let ended = define(domain, log).and_then(|entry| {
-        let ended = start(entry, command, mask).and_then(|mut started| {
+        let ended = start(domain, entry, command, mask).and_then(|mut started| {
             let ended = attend(started.child)?;
             started.explained(ended)
         });
@@ -44,7 +46,7 @@ pub fn run(domain: &Domain, log: &Log, command: Command) -> Result<Ended, Error>
 /// Starts `command` like [`run`], and does not wait.
 pub fn spawn(domain: &Domain, log: &Log, command: Command) -> Result<Started, Error> {
     let mask = sys::block_signals().map_err(step("cannot block signals"))?;
-    let started = define(domain, log).and_then(|entry| start(entry, command, mask));
+    let started = define(domain, log).and_then(|entry| start(domain, entry, command, mask));
     drop(sys::set_signal_mask(&mask));
     started
 }
@@ -54,15 +56,21 @@ pub fn enter(domain: &Domain, log: &Log) -> Result<(), Error> {
     if !stack::is_offered() {
         return Err(Error::NoSupervisor);
     }
-    enforceable_inside(domain)?;
+    let filters = filters(domain)?;
     let entry = define(domain, log)?;
     let layer = layer()?;
     boundary::enter(layer).map_err(|error| not_entered(AT_BOUNDARY, &error.errno()))?;
-    entry.enter().map_err(|error| not_entered(AT_DOMAIN, &error))
+    entry.enter().map_err(|error| not_entered(AT_DOMAIN, &error))?;
+    filters.install().map_err(|error| not_entered(AT_FILTERS, &error))
+}
+
+/// What the kernel does of the domain's filters. They are newer than all that are in force.
+fn filters(domain: &Domain) -> Result<Filters, Error> {
+    Filters::of(domain).map_err(Error::Supervisor)
 }
 
 fn define(domain: &Domain, log: &Log) -> Result<stack::Entry, Error> {
-    stack::define(domain.rules().iter().rev(), log).map_err(refused)
+    stack::define(domain, log).map_err(refused)
 }
 
 fn layer() -> Result<landlock::RulesetCreated, Error> {
@@ -122,6 +130,7 @@ fn not_entered(stage: u32, error: &IoError) -> Error {
                 .to_owned()
         }
         (AT_DOMAIN, _) => format!("cannot enter the domain: {error}"),
+        (AT_FILTERS, _) => format!("cannot install a filter: {error}"),
         _ => format!("cannot enter the ptrace boundary: {error}"),
     };
     Error::NotNested { why, errno: error.raw_os_error().unwrap_or(libc::EIO) }
@@ -135,6 +144,11 @@ fn refused(error: IoError) -> Error {
              more; start the outer one with --stackable"
                 .to_owned()
         }
+        Some(libc::EBUSY) => {
+            "one filter hands system calls on to a tracer or listener for which another one hands on a cookie; \
+             give both to the same sandbox"
+                .to_owned()
+        }
         Some(libc::E2BIG) => "more rules would be in force than a thread may have, which is 64".to_owned(),
         Some(libc::ENOSPC) => "the supervisor around this sandbox keeps no more domains".to_owned(),
         _ => format!("the supervisor around this sandbox does not take the rules: {error}"),
@@ -142,8 +156,13 @@ fn refused(error: IoError) -> Error {
     Error::NotNested { why, errno: error.raw_os_error().unwrap_or(libc::EIO) }
 }
 
-fn start(entry: stack::Entry, mut command: Command, mask: libc::sigset_t) -> Result<Started, Error> {
-    let mut layer = Some(layer()?);
+fn start(
+    domain: &Domain,
+    entry: stack::Entry,
+    mut command: Command,
+    mask: libc::sigset_t,
+) -> Result<Started, Error> {
+    let (mut layer, filters) = (Some(layer()?), filters(domain)?);
     let word = || SharedWord::new().map_err(step("cannot share memory with the command"));
     let (stage, failure) = (Arc::new(word()?), word()?);
     let (us, reached) = (getpid(), Arc::clone(&stage));
@@ -158,8 +177,11 @@ fn start(entry: stack::Entry, mut command: Command, mask: libc::sigset_t) -> Res
         boundary::enter(layer).map_err(|error| error.errno())?;
         reached.set(AT_DOMAIN);
         entry.enter()?;
+        reached.set(AT_FILTERS);
+        sys::set_signal_mask(&mask)?;
+        filters.install()?;
         reached.set(AT_EXEC);
-        sys::set_signal_mask(&mask)
+        Ok(())
     });
     match sys::fork().map_err(step("cannot start a process"))? {
         Forked::Child => {

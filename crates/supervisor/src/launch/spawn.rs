@@ -9,10 +9,11 @@ use std::process::Command;
 use landlock_compiler::domain::Domain;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use super::{Ended, Error, Report, enforceable_inside, nested, step, supervise};
+use super::{Ended, Error, Report, nested, not_inside, step, supervise};
 use crate::denial::Log;
 use crate::filter::Stacking;
 use crate::judge::Judge;
+use crate::lowered::Lowered;
 use crate::maps::{self, Link};
 use crate::stack::{self, Domains};
 use crate::sys::{self, Forked};
@@ -28,36 +29,40 @@ enum Inner {
 }
 
 /// Starts `command` with the rules of `domain` in force, like [`run`](super::run). The calling process must have one
-/// thread. Whether the command could be executed at all, [`Running::wait`] tells.
-pub fn spawn(domain: Domain, log: Log, command: Command, stacking: Stacking) -> Result<Running, Error> {
-    spawn_with(domain, log, command, stacking, None)
-}
-
-/// [`spawn`], and a link by which the arrays of the domain's rules are changed while it runs; none in a sandbox.
-pub fn spawn_linked(
+/// thread. Whether the command could be executed at all, [`Running::wait`] tells. With it comes a link by which the
+/// arrays of the domain's rules are changed while it runs, if there are any; none in a sandbox.
+pub fn spawn(
     domain: Domain,
     log: Log,
     command: Command,
     stacking: Stacking,
 ) -> Result<(Running, Option<Link>), Error> {
-    if domain.maps().is_empty() || stack::is_offered() {
-        return Ok((spawn(domain, log, command, stacking)?, None));
+    if stack::is_offered() {
+        let started = nested::spawn(&domain, &log, command)?;
+        return Ok((Running(Inner::Nested(started)), None));
     }
-    let (ours, theirs) = maps::pair().map_err(step("cannot make a socket pair"))?;
-    Ok((spawn_with(domain, log, command, stacking, Some(theirs))?, Some(ours)))
+    let (ours, theirs) = match domain.maps().is_empty() {
+        true => (None, None),
+        false => maps::pair()
+            .map(|(ours, theirs)| (Some(ours), Some(theirs)))
+            .map_err(step("cannot make a socket pair"))?,
+    };
+    let running = supervised(|| Domains::new(Judge::new(domain, log), stacking), command, theirs)?;
+    Ok((running, ours))
 }
 
-fn spawn_with(
-    domain: Domain,
-    log: Log,
+/// [`spawn`], with opens decided by mainline Landlock: see [`run_lowered`](super::run_lowered).
+pub fn spawn_lowered(domain: Domain, log: Log, command: Command, lowered: Lowered) -> Result<Running, Error> {
+    not_inside()?;
+    supervised(|| Domains::lowered(Judge::new(domain, log), lowered), command, None)
+}
+
+/// What `domains` holds is the supervisor's alone.
+fn supervised(
+    domains: impl FnOnce() -> Domains,
     command: Command,
-    stacking: Stacking,
     link: Option<OwnedFd>,
 ) -> Result<Running, Error> {
-    if stack::is_offered() {
-        enforceable_inside(&domain)?;
-        return nested::spawn(&domain, &log, command).map(|started| Running(Inner::Nested(started)));
-    }
     let (ours, theirs) = UnixStream::pair().map_err(step("cannot make a socket pair"))?;
     let mask = sys::block_signals().map_err(step("cannot block signals"))?;
     let forked = sys::fork().map_err(step("cannot start the supervisor"));
@@ -66,8 +71,7 @@ fn spawn_with(
             drop(ours);
             // The supervisor outlives the command: its parent should not be someone who does not expect it.
             if let Ok(Forked::Child) = sys::fork() {
-                let domains = Domains::new(Judge::new(domain, log), stacking);
-                sys::exit(supervise::run(domains, command, mask, theirs, link));
+                sys::exit(supervise::run(domains(), command, mask, theirs, link));
             }
             sys::exit(0)
         }
@@ -76,7 +80,7 @@ fn spawn_with(
     };
     drop(sys::set_signal_mask(&mask));
     let between = between?;
-    drop((theirs, link, domain, log, command));
+    drop((theirs, link, domains, command));
     while matches!(waitpid(Some(between), WaitOptions::empty()), Err(rustix::io::Errno::INTR)) {}
     let mut running = Inner::Supervised { reports: BufReader::new(ours), command: None, ended: None };
     running.hear(|command, ended| command.is_some() || ended.is_some())?;

@@ -3,9 +3,10 @@
 
 use std::io::{Error, Result};
 
-use landlock_compiler::rule::Rule;
+use landlock_compiler::domain::Domain;
 
-use super::{DEFINE, Definition, FORGET_LOG, LAYERS, LogTo, OFFER, OPTION, VERSION, tag};
+use super::definition::{Definition, LogTo};
+use super::{DEFINE, FORGET_LOG, LAYERS, OFFER, OPTION, VERSION, tag};
 use crate::denial::Log;
 use crate::sys;
 
@@ -18,11 +19,11 @@ pub fn is_offered() -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct Entry(u32);
 
-/// Asks for a domain of the calling thread's rules and these, oldest first.
-pub fn define<'a>(rules: impl IntoIterator<Item = &'a Rule>, log: &Log) -> Result<Entry> {
-    let rules = rules.into_iter().map(|rule| rule.object().clone()).collect();
+/// Asks for a domain of the calling thread's layers and those of this one.
+pub fn define(domain: &Domain, log: &Log) -> Result<Entry> {
     let log = log.descriptor().map(|(number, text)| LogTo { descriptor: number.cast_unsigned(), text });
-    let definition = serde_json::to_vec(&Definition { rules, log })?;
+    let definition = Definition::of(domain, log).ok_or_else(|| Error::from_raw_os_error(libc::EBADF))?;
+    let definition = serde_json::to_vec(&definition)?;
     let place = [DEFINE.into(), definition.as_ptr().addr() as u64, definition.len() as u64];
     let number = sys::prctl(OPTION, place)?;
     let number = u32::try_from(number).ok().filter(|number| (1..=tag::MAX).contains(number));

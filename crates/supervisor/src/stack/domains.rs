@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
 
-use landlock_compiler::domain::Domain;
-use landlock_compiler::rule::Rule;
+use landlock_compiler::domain::{Domain, Layer};
 use rustix::io::Errno;
 
+use super::definition::are_same;
 use super::tag;
 use crate::compat::Keeper;
 use crate::denial::Log;
@@ -20,6 +20,8 @@ use crate::object::errno;
 pub const MAX_RULES: usize = 64;
 /// Most instructions in all nested domains together, so that nobody inside can use up our memory.
 const MAX_INSNS: usize = 1 << 20;
+/// Most handles in them: each is one of our descriptors.
+const MAX_HANDLES: usize = 16_384;
 
 /// Every domain a thread of the tree may be in. They are kept as long as the supervisor lives: nobody tells it
 /// when the last thread of one is gone.
@@ -45,8 +47,33 @@ struct Nested {
     /// Number of the domain it adds rules to.
     outer: u32,
     has_log: bool,
-    /// Instructions in the rules it adds.
-    insns: usize,
+    /// What it adds.
+    layers: Vec<Layer>,
+}
+
+impl Nested {
+    fn insns(&self) -> usize {
+        self.layers.iter().map(insns_of).sum()
+    }
+
+    fn handles(&self) -> usize {
+        self.layers.iter().map(handles_of).sum()
+    }
+}
+
+fn insns_of(layer: &Layer) -> usize {
+    match layer {
+        Layer::Filter(filter) => filter.insns().len(),
+        Layer::Rule(rule) => rule.insns().len(),
+    }
+}
+
+/// A map of several rules counts several times.
+fn handles_of(layer: &Layer) -> usize {
+    match layer {
+        Layer::Filter(_) => 0,
+        Layer::Rule(rule) => rule.maps().iter().map(|map| map.handles().len()).sum(),
+    }
 }
 
 impl Domains {
@@ -151,45 +178,51 @@ impl Domains {
         Ok(true)
     }
 
-    /// The number of a domain with these rules, oldest first, before those of `outer`. The same without a log is
+    /// The number of a domain with these layers, oldest first, on top of those of `outer`. The same without a log is
     /// the same domain.
     ///
     /// # Errors
-    /// `EOPNOTSUPP`: a rule could deny what the filter does not notify. `E2BIG`: too many rules on a thread.
-    /// `ENOSPC`: too many domains, or instructions in them.
-    pub fn define(&self, outer: u32, rules: Vec<Rule>, log: Option<Log>) -> Result<u32, Errno> {
+    /// `EOPNOTSUPP`: a rule could deny what the filter does not notify. `EBUSY`: one filter hands on a system call for
+    /// which another may have a cookie, and they are not both new. `E2BIG`: too many rules on a thread.
+    /// `ENOSPC`: too many domains, instructions or handles in them.
+    pub fn define(&self, outer: u32, layers: Vec<Layer>, log: Option<Log>) -> Result<u32, Errno> {
         let outside = self.numbered(outer).ok_or(Errno::PERM)?;
-        let count = rules.len();
         let has_log = log.is_some();
-        let domain = outside.domain.prepend(rules);
-        let added = &domain.rules()[..count];
-        let insns = added.iter().map(|rule| rule.insns().len()).sum();
         let is_known = |known: &Nested| {
-            let theirs = known.judge.domain.rules();
-            !has_log
-                && !known.has_log
-                && known.outer == outer
-                && theirs.len() == domain.rules().len()
-                && theirs.iter().zip(added).all(|(one, other)| one.object() == other.object())
+            !has_log && !known.has_log && known.outer == outer && are_same(&known.layers, &layers)
         };
         let number = |index: usize| u32::try_from(index + 1).map_err(|_| Errno::NOSPC);
         if let Some(index) = self.nested().iter().position(is_known) {
             return number(index);
         }
+        let domain = outside.domain.extended(layers.iter().cloned());
+        self.is_kept(&outside.domain, &layers, &domain)?;
+        let new = Nested { judge: Arc::clone(&outside), outer, has_log, layers };
+        let mut nested = self.nested.write().unwrap_or_else(PoisonError::into_inner);
+        let all = || nested.iter().chain([&new]);
+        let is_full = nested.len() >= tag::MAX as usize
+            || all().map(Nested::insns).sum::<usize>() > MAX_INSNS
+            || all().map(Nested::handles).sum::<usize>() > MAX_HANDLES;
+        if is_full {
+            return Err(Errno::NOSPC);
+        }
+        let index = number(nested.len())?;
+        nested.push(Nested { judge: Arc::new(outside.inside(domain, log, index)), ..new });
+        Ok(index)
+    }
+
+    /// Whether `domain`, made of `outside` and new layers, can be had behind the filters there are.
+    fn is_kept(&self, outside: &Domain, new: &[Layer], domain: &Domain) -> Result<(), Errno> {
         if domain.rules().len() > MAX_RULES {
             return Err(Errno::TOOBIG);
         }
-        if !filter::covers(&self.watched, &self.needed(&domain)) {
+        let added = Domain::layered(new.iter().cloned());
+        // Who is inside opens files without us there, whatever new rules on hooks would say of it.
+        let is_watched = self.lowered.is_none() || added.abi() < 2;
+        if !is_watched || !filter::covers(&self.watched, &self.needed(domain)) {
             return Err(Errno::OPNOTSUPP);
         }
-        let mut nested = self.nested.write().unwrap_or_else(PoisonError::into_inner);
-        let kept: usize = nested.iter().map(|known| known.insns).sum();
-        if nested.len() >= tag::MAX as usize || kept + insns > MAX_INSNS {
-            return Err(Errno::NOSPC);
-        }
-        let new = number(nested.len())?;
-        nested.push(Nested { judge: Arc::new(outside.inside(domain, log, new)), outer, has_log, insns });
-        Ok(new)
+        if filter::contend(outside, &added) { Err(Errno::BUSY) } else { Ok(()) }
     }
 
     fn layers(&self) -> MutexGuard<'_, HashSet<u32>> {

@@ -6,12 +6,12 @@ use std::os::linux::fs::MetadataExt;
 use std::sync::Arc;
 
 use landlock_compiler::abi::Actions;
-use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::{Loader, verify};
+use landlock_compiler::verify::Loader;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 
-use super::{DEFINE, Definition, FORGET_LOG, LAYERS, LogTo, OFFER, OPTION, VERSION, domains, tag};
+use super::definition::{Definition, LogTo};
+use super::{DEFINE, FORGET_LOG, LAYERS, OFFER, OPTION, VERSION, domains, tag};
 use crate::act::{closed, place};
 use crate::denial::Log;
 use crate::judge::actions;
@@ -51,21 +51,15 @@ pub fn create_ruleset(request: &Request<'_>) -> Answer {
     if may { Ok(Reply::Continue) } else { Err(Errno::OPNOTSUPP) }
 }
 
-/// `E2BIG`, `EFAULT`, `EINVAL` for a definition that is none, what the verifier gives, and what
-/// [`Domains::define`](super::Domains::define) gives.
+/// `E2BIG`, `EFAULT`, `EINVAL` for a definition that is none, and what [`Definition::read`] and
+/// [`Domains::define`](super::Domains::define) give.
 fn define(request: &Request<'_>) -> Answer {
     let length = Some(request.arg(3)).filter(|length| *length <= MAX_DEFINITION).ok_or(Errno::TOOBIG)?;
     let bytes = request.bytes(request.arg(2), usize::try_from(length).map_err(|_| Errno::TOOBIG)?)?;
     let definition: Definition = serde_json::from_slice(&bytes).map_err(|_| Errno::INVAL)?;
-    if definition.rules.len() > domains::MAX_RULES {
-        return Err(Errno::TOOBIG);
-    }
-    let loader = loader(request)?;
-    let rules = definition.rules.into_iter().map(|object| verify(object, &loader));
-    let rules = rules.collect::<Result<Vec<Rule>, _>>();
-    let rules = rules.map_err(|problems| Errno::from_raw_os_error(problems.errno().number()))?;
     let log = definition.log.map(|log| open_log(request, log)).transpose()?;
-    Ok(Reply::Value(request.shared.domains.define(request.judge.number, rules, log)?.into()))
+    let layers = definition.read(request, &loader(request)?)?;
+    Ok(Reply::Value(request.shared.domains.define(request.judge.number, layers, log)?.into()))
 }
 
 /// What the caller may load. A capability counts only in the initial user namespace.
