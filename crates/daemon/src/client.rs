@@ -80,10 +80,11 @@ pub struct Grant {
     pub connection: Connection,
 }
 
-/// What a token depends on. It is closed with the last clone.
+/// A connection, for one request, before which there may be a hello. What is granted on it depends on it: it is closed
+/// with the last clone.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    _socket: Arc<OwnedFd>,
+    socket: Arc<OwnedFd>,
 }
 
 /// The denials of a domain with a log of its own. Reading them takes no privilege and no daemon.
@@ -122,9 +123,83 @@ impl Daemon {
     /// # Errors
     /// Why not.
     pub fn hello(&self) -> Result<u32, Error> {
-        match self.ask(Request::Hello, &[])? {
-            (Answer::Hello { engine }, ..) => Ok(engine),
+        self.connect()?.hello()
+    }
+
+    /// As [`Connection::load`], on a connection of its own.
+    ///
+    /// # Errors
+    /// The same, and those of [`Daemon::connect`].
+    pub fn load(&self, domain: &Domain, parent: Option<DomainId>, own_log: bool) -> Result<Grant, Error> {
+        self.connect()?.load(domain, parent, own_log)
+    }
+
+    /// Another token for a domain with a log of its own, which stays while a connection that it was granted on does, or a
+    /// thread is in it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it is gone; the others.
+    pub fn again(&self, number: u64) -> Result<Grant, Error> {
+        let connection = self.connect()?;
+        let (answer, _) = connection.ask(Request::Again(number), &[])?;
+        granted(answer, connection)
+    }
+
+    /// How many threads are in a domain that this user loaded; 0 also if it is gone.
+    ///
+    /// # Errors
+    /// Those of [`Daemon::hello`].
+    pub fn threads(&self, number: u64) -> Result<u64, Error> {
+        match self.connect()?.ask(Request::Threads(number), &[])? {
+            (Answer::Threads(threads), _) => Ok(threads),
             _ => Err(nonsense()),
+        }
+    }
+
+    /// Connects, to say within ten seconds what is wanted.
+    ///
+    /// # Errors
+    /// [`Error::Absent`] and [`Error::Stranger`].
+    pub fn connect(&self) -> Result<Connection, Error> {
+        let absent = |errno| Error::Absent { path: self.path.clone(), errno };
+        let address = SocketAddrUnix::new(self.path.as_str()).map_err(absent)?;
+        let flags = SocketFlags::CLOEXEC;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(absent)?;
+        for which in [Timeout::Send, Timeout::Recv] {
+            set_socket_timeout(&socket, which, Some(PATIENCE)).map_err(absent)?;
+        }
+        connect(&socket, &address).map_err(absent)?;
+        // Somebody else's daemon could give a token of its own choice.
+        match socket_peercred(&socket) {
+            Ok(credentials) if credentials.uid.as_raw() == self.user => {
+                Ok(Connection { socket: Arc::new(socket) })
+            }
+            _ => Err(Error::Stranger(self.path.clone())),
+        }
+    }
+}
+
+impl Connection {
+    /// As [`Daemon::hello`].
+    ///
+    /// # Errors
+    /// [`Error::Silent`] and [`Error::Refused`].
+    pub fn hello(&self) -> Result<u32, Error> {
+        match self.ask(Request::Hello, &[])? {
+            (Answer::Hello { engine }, _) => Ok(engine),
+            _ => Err(nonsense()),
+        }
+    }
+
+    /// The domain of the daemon's engine that the calling thread is in: what it can extend.
+    ///
+    /// # Errors
+    /// As [`Connection::hello`].
+    pub fn domain_of_this_thread(&self) -> Result<Option<DomainId>, Error> {
+        match DomainId::of_this_thread() {
+            Some(_) => Ok(DomainId::of_this_thread_in(self.hello()?)),
+            // In none of any engine, so nothing has to be asked.
+            None => Ok(None),
         }
     }
 
@@ -132,11 +207,11 @@ impl Daemon {
     ///
     /// # Errors
     /// [`Error::Refused`] with the reason; the others. Nothing has changed then.
-    pub fn load(&self, domain: &Domain, parent: Option<DomainId>, own_log: bool) -> Result<Grant, Error> {
+    pub fn load(self, domain: &Domain, parent: Option<DomainId>, own_log: bool) -> Result<Grant, Error> {
         let rules = rules::encode(domain)?;
         let parent = parent.map(|DomainId { engine, domain }| Parent { engine, domain });
-        let (answer, descriptors, connection) = self.ask(Request::Load { parent, own_log }, &rules)?;
-        let mut grant = granted(answer, connection)?;
+        let (answer, descriptors) = self.ask(Request::Load { parent, own_log }, &rules)?;
+        let mut grant = granted(answer, self)?;
         let mut descriptors = descriptors.into_iter();
         grant.log = match (own_log, descriptors.next(), descriptors.next()) {
             (false, None, None) => None,
@@ -149,64 +224,25 @@ impl Daemon {
         Ok(grant)
     }
 
-    /// Another token for a domain with a log of its own, which stays while a connection that it was granted on does, or a
-    /// thread is in it.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if it is gone; the others.
-    pub fn again(&self, number: u64) -> Result<Grant, Error> {
-        let (answer, _, connection) = self.ask(Request::Again(number), &[])?;
-        granted(answer, connection)
-    }
-
-    /// How many threads are in a domain that this user loaded; 0 also if it is gone.
-    ///
-    /// # Errors
-    /// Those of [`Daemon::hello`].
-    pub fn threads(&self, number: u64) -> Result<u64, Error> {
-        match self.ask(Request::Threads(number), &[])? {
-            (Answer::Threads(threads), ..) => Ok(threads),
-            _ => Err(nonsense()),
-        }
-    }
-
-    fn ask(&self, request: Request, rules: &[u8]) -> Result<(Answer, Vec<OwnedFd>, OwnedFd), Error> {
-        let connection = self.connect()?;
+    fn ask(&self, request: Request, rules: &[u8]) -> Result<(Answer, Vec<OwnedFd>), Error> {
         let request = [&request.encode(), rules].concat();
         let silent = |errno: Errno| Error::Silent(errno.into());
         // A daemon that has said no before it heard anything does not listen, but what it said can be heard.
-        let sent = socket::send(&connection, &request, &[], SendFlags::empty());
-        let message = socket::receive(&connection, Answer::MAX, RecvFlags::empty()).map_err(silent)?;
+        let sent = socket::send(&self.socket, &request, &[], SendFlags::empty());
+        let message = socket::receive(&self.socket, Answer::MAX, RecvFlags::empty()).map_err(silent)?;
         match Answer::decode(&message.bytes) {
             Some(Answer::Refused(refusal)) => Err(refusal.into()),
             Some(_) if message.is_cut => Err(nonsense()),
-            Some(answer) => Ok((answer, message.descriptors, connection)),
+            Some(answer) => Ok((answer, message.descriptors)),
             None => Err(sent.err().map_or_else(nonsense, silent)),
-        }
-    }
-
-    fn connect(&self) -> Result<OwnedFd, Error> {
-        let absent = |errno| Error::Absent { path: self.path.clone(), errno };
-        let address = SocketAddrUnix::new(self.path.as_str()).map_err(absent)?;
-        let flags = SocketFlags::CLOEXEC;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(absent)?;
-        for which in [Timeout::Send, Timeout::Recv] {
-            set_socket_timeout(&socket, which, Some(PATIENCE)).map_err(absent)?;
-        }
-        connect(&socket, &address).map_err(absent)?;
-        // Somebody else's daemon could give a token of its own choice.
-        match socket_peercred(&socket) {
-            Ok(credentials) if credentials.uid.as_raw() == self.user => Ok(socket),
-            _ => Err(Error::Stranger(self.path.clone())),
         }
     }
 }
 
-fn granted(answer: Answer, connection: OwnedFd) -> Result<Grant, Error> {
+fn granted(answer: Answer, connection: Connection) -> Result<Grant, Error> {
     let Answer::Granted { token, number, lacking } = answer else { return Err(nonsense()) };
     let known = |name: String| hooks::by_name(&name).map(|hook| hook.name);
     let lacking = lacking.into_iter().filter_map(known).collect();
-    let connection = Connection { _socket: Arc::new(connection) };
     Ok(Grant { token, number, lacking, log: None, connection })
 }
 

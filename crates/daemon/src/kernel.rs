@@ -4,9 +4,9 @@
 use std::os::fd::OwnedFd;
 
 use landlock_compiler::rule::Rule;
-use landlock_kernel::{Denials, DomainId, Engine, Error, Living, Loaded};
+use landlock_kernel::{Denials, DomainId, Engine, Error, Loaded};
 
-use crate::limits::Usage;
+use crate::limits::admit;
 use crate::protocol::{Parent, Refusal, Why};
 use crate::rules::MAX_RULES;
 use crate::server::Enforcer;
@@ -52,15 +52,6 @@ impl Enforcer for Kernel {
         self.0.id()
     }
 
-    fn usage(&mut self, user: u32) -> Result<Usage, Refusal> {
-        Ok(self.0.domains_of(user).map_err(refusal)?.iter().fold(Usage::default(), counted))
-    }
-
-    fn find(&mut self, user: u32, rules: &[Rule], parent: Option<Parent>) -> Result<Option<Loaded>, Refusal> {
-        let parent = self.parent(parent, rules.len())?;
-        self.0.find_for(user, parent.as_ref(), rules.iter().cloned()).map_err(refusal)
-    }
-
     fn load(
         &mut self,
         user: u32,
@@ -70,7 +61,8 @@ impl Enforcer for Kernel {
     ) -> Result<Loaded, Refusal> {
         let parent = self.parent(parent, rules.len())?;
         let denials = if own_log { Denials::Own } else { Denials::Shared };
-        self.0.load_for(user, parent.as_ref(), rules.iter().cloned(), denials).map_err(refusal)
+        let (parent, rules) = (parent.as_ref(), rules.iter().cloned());
+        self.0.load_for(user, parent, rules, denials, |usage| admit(usage, own_log)).map_err(refusal)?
     }
 
     fn hold(&mut self, user: u32, number: u64) -> Result<Option<Loaded>, Refusal> {
@@ -99,22 +91,12 @@ impl Enforcer for Kernel {
     }
 
     fn threads(&mut self, user: u32, number: u64) -> Result<u64, Refusal> {
-        let theirs = self.0.domains_of(user).map_err(refusal)?;
-        Ok(theirs.iter().find(|living| living.number == number).map_or(0, |living| living.threads))
+        self.0.threads_for(user, number).map_err(refusal)
     }
 
     fn collect(&mut self) {
         // What cannot be collected now is collected later.
         let _ = self.0.collect();
-    }
-}
-
-fn counted(usage: Usage, domain: &Living) -> Usage {
-    Usage {
-        domains: usage.domains + 1,
-        logs: usage.logs + usize::from(domain.own_denials),
-        programs: usage.programs + domain.hooks.len(),
-        insns: usage.insns + domain.insns * domain.hooks.len(),
     }
 }
 

@@ -3,20 +3,9 @@
 
 use std::time::Duration;
 
-use crate::protocol::{Refusal, Why};
+use landlock_kernel::Usage;
 
-/// What a user has in the kernel, or may have at most.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Domains alive.
-    pub domains: usize,
-    /// Those of them with a log of their own: a ring buffer of 1 MiB each.
-    pub logs: usize,
-    /// Programs in the kernel: one for each hook a domain can deny at.
-    pub programs: usize,
-    /// Instructions of rules in those programs, before they are compiled: what their memory is a multiple of.
-    pub insns: usize,
-}
+use crate::protocol::{Refusal, Why};
 
 /// Most that a user can have. A domain is refused when one of these is reached, so the last one may go beyond by itself.
 pub const MOST: Usage = Usage { domains: 64, logs: 16, programs: 1024, insns: 1 << 18 };
@@ -36,24 +25,22 @@ pub const KEPT: Duration = Duration::from_secs(5);
 /// Most domains kept at hand for a user.
 pub const MAX_KEPT: usize = 8;
 
-impl Usage {
-    /// Refuses another domain if there is no place for it.
-    ///
-    /// # Errors
-    /// Which limit is reached, and what to do.
-    pub fn admit(self, own_log: bool) -> Result<(), Refusal> {
-        let reached = [
-            ("domains", self.domains, MOST.domains),
-            ("domains with a log of their own", if own_log { self.logs } else { 0 }, MOST.logs),
-            ("programs in the kernel", self.programs, MOST.programs),
-            ("instructions of rules in the kernel", self.insns, MOST.insns),
-        ];
-        match reached.into_iter().find(|(_, used, most)| used >= most) {
-            None => Ok(()),
-            Some((what, used, most)) => Err(limit(format!(
-                "this user has {used} {what}, and the limit is {most}; domains go when the last process in them ends"
-            ))),
-        }
+/// Refuses another domain to who has this if there is no place for it.
+///
+/// # Errors
+/// Which limit is reached, and what to do.
+pub fn admit(usage: Usage, own_log: bool) -> Result<(), Refusal> {
+    let reached = [
+        ("domains", usage.domains, MOST.domains),
+        ("domains with a log of their own", if own_log { usage.logs } else { 0 }, MOST.logs),
+        ("programs in the kernel", usage.programs, MOST.programs),
+        ("instructions of rules in the kernel", usage.insns, MOST.insns),
+    ];
+    match reached.into_iter().find(|(_, used, most)| used >= most) {
+        None => Ok(()),
+        Some((what, used, most)) => Err(limit(format!(
+            "this user has {used} {what}, and the limit is {most}; domains go when the last process in them ends"
+        ))),
     }
 }
 
@@ -68,18 +55,18 @@ mod tests {
 
     #[test]
     fn each_limit_is_one_and_logs_count_only_for_logs() {
-        assert_eq!(Usage::default().admit(true), Ok(()));
+        assert_eq!(admit(Usage::default(), true), Ok(()));
         let full = [
             Usage { domains: MOST.domains, ..Usage::default() },
             Usage { programs: MOST.programs, ..Usage::default() },
             Usage { insns: MOST.insns + 1, ..Usage::default() },
         ];
         for usage in full {
-            assert_eq!(usage.admit(false).unwrap_err().why, Why::Limit, "{usage:?}");
+            assert_eq!(admit(usage, false).unwrap_err().why, Why::Limit, "{usage:?}");
         }
         let logs = Usage { logs: MOST.logs, ..Usage::default() };
-        assert_eq!(logs.admit(false), Ok(()));
-        let refusal = logs.admit(true).unwrap_err();
+        assert_eq!(admit(logs, false), Ok(()));
+        let refusal = admit(logs, true).unwrap_err();
         assert_eq!(
             refusal.text,
             "this user has 16 domains with a log of their own, and the limit is 16; domains go when the last process \

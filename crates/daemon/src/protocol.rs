@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a client and the daemon say: one request and one answer, a message each. All numbers in the machine's byte
-//! order.
+//! What a client and the daemon say: one request and one answer, a message each; hello may come before. All numbers in
+//! the machine's byte order.
 //!
 //! A request has [`Request::SIZE`] bytes. Behind [`Request::Load`] come the [rules](crate::rules), in the same message: a
 //! thread whose rules let it write to no file could not fill one with them. No descriptor is taken from a client. An answer is a header of [`Answer::HEADER`] bytes and a text. To a grant with a log of its own
@@ -23,7 +23,7 @@ pub const TOKEN_LIFE: Duration = Duration::from_secs(60);
 /// What a client asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Request {
-    /// Is there a daemon?
+    /// Is there a daemon? Something else can be asked for on the same connection.
     Hello,
     /// A domain of rules, to be entered by one thread.
     Load {

@@ -18,7 +18,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with, sockopt};
 
-use crate::limits::{MAX_USERS, MAX_WAITING, Usage};
+use crate::limits::{MAX_USERS, MAX_WAITING};
 use crate::protocol::{Parent, Refusal};
 use lane::Lane;
 
@@ -33,21 +33,11 @@ pub trait Enforcer: Send + 'static {
     /// The number that tells it from others: what a thread is asked that says in which domain it is.
     fn id(&self) -> u32;
 
-    /// What a user has in force.
+    /// A domain of the user's with these rules, oldest first: one that is loaded and has no log of its own, if that will do,
+    /// or a new one, if [there is a place](crate::limits::admit) for it.
     ///
     /// # Errors
     /// What the client is told, here and below.
-    fn usage(&mut self, user: u32) -> Result<Usage, Refusal>;
-
-    /// A loaded domain of the user's with these rules, oldest first, and no log of its own.
-    fn find(
-        &mut self,
-        user: u32,
-        rules: &[Rule],
-        parent: Option<Parent>,
-    ) -> Result<Option<Self::Domain>, Refusal>;
-
-    /// Loads one.
     fn load(
         &mut self,
         user: u32,

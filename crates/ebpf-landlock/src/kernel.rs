@@ -53,12 +53,7 @@ pub enum Loads {
     /// This process.
     Ourselves(Engine),
     /// landlockd, for who may not, and who is in a domain already.
-    Daemon {
-        /// It.
-        daemon: Daemon,
-        /// The number of its engine.
-        engine: u32,
-    },
+    Daemon(Daemon),
 }
 
 impl Loads {
@@ -67,13 +62,18 @@ impl Loads {
     /// # Errors
     /// Why not.
     pub fn ask() -> Result<Loads> {
+        let loads = Loads::unasked()?;
+        if let Loads::Daemon(daemon) = &loads {
+            daemon.hello()?;
+        }
+        Ok(loads)
+    }
+
+    /// The daemon may not be there: it will say so when it is asked for a domain.
+    fn unasked() -> Result<Loads> {
         match loader().cap_sys_admin && DomainId::of_this_thread().is_none() {
             true => Ok(Loads::Ourselves(Engine::open()?)),
-            false => {
-                let daemon = Daemon::default();
-                let engine = daemon.hello()?;
-                Ok(Loads::Daemon { daemon, engine })
-            }
+            false => Ok(Loads::Daemon(Daemon::default())),
         }
     }
 }
@@ -121,16 +121,13 @@ impl Prepared {
     /// The kernel target does not work for this process, or the rules do not fit. Nobody is confined by it.
     pub fn new(domain: &Domain, own_log: bool) -> Result<Prepared> {
         let filters = Filters::of(domain).map_err(Error::Filters)?;
-        let source = match Loads::ask()? {
+        let source = match Loads::unasked()? {
             Loads::Ourselves(mut engine) => {
                 let loaded = engine.load(domain, if own_log { Denials::Own } else { Denials::Shared })?;
                 let shared = Shared(Arc::new(Mutex::new((engine, loaded.clone()))));
                 Source::Ourselves { shared, loaded }
             }
-            Loads::Daemon { daemon, engine } => {
-                let parent = DomainId::of_this_thread_in(engine);
-                Source::Daemon(Served::new(daemon, parent, domain, own_log)?)
-            }
+            Loads::Daemon(daemon) => Source::Daemon(Served::new(daemon, domain, own_log)?),
         };
         Ok(Prepared { source, domain: domain.clone(), filters })
     }

@@ -23,7 +23,7 @@ use crate::attached::{Attached, UNPUBLISHED};
 use crate::error::{Error, Result};
 use crate::handles::{self, WATCH};
 use crate::kernel::Kernel;
-use crate::loaded::{DESCRIPTORS, FILES};
+use crate::loaded::{DESCRIPTORS, FILES, Usage};
 use crate::lock::Lock;
 use crate::programs::SLOTS;
 use crate::shown::Shown;
@@ -88,10 +88,22 @@ impl Change<'_> {
         self.published()?.into_iter().map(|published| About::read(&self.folder(published)?)).collect()
     }
 
-    /// All about what is published for a user.
-    pub(crate) fn abouts_of(&self, owner: u32) -> Result<Vec<About>> {
-        let theirs = self.published()?.into_iter().filter(|published| published.owner == Some(owner));
-        theirs.map(|published| About::read(&self.folder(published)?)).collect()
+    /// What is published for a user.
+    pub(crate) fn published_for(&self, owner: u32) -> Result<Vec<Published>> {
+        Ok(self.published()?.into_iter().filter(|published| published.owner == Some(owner)).collect())
+    }
+
+    /// What a user has.
+    pub(crate) fn usage(&self, owner: u32) -> Result<Usage> {
+        let mut usage = Usage::default();
+        for published in self.published_for(owner)? {
+            let hooks = published.hooks().count();
+            usage.domains += 1;
+            usage.logs += usize::from(About::read(&self.folder(published)?)?.own);
+            usage.programs += hooks;
+            usage.insns += published.insns * hooks;
+        }
+        Ok(usage)
     }
 
     /// The published domain with this content that is anybody's, and a hold on it.

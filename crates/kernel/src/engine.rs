@@ -25,7 +25,7 @@ use crate::error::{Error, Result};
 use crate::handles;
 use crate::kernel::Kernel;
 use crate::load::{Wanted, full_or, shown_key};
-use crate::loaded::{Denials, Living, Loaded};
+use crate::loaded::{Denials, Living, Loaded, Usage};
 use crate::lock::Lock;
 use crate::programs::Answer;
 use crate::shown::Shown;
@@ -152,31 +152,29 @@ impl Engine {
     }
 
     /// Loads a domain of these rules for a user who may not do that, to be entered by threads in the parent. It is
-    /// shared with the same user's only.
-    pub fn load_for(
+    /// shared with the same user's only; for a new one `admit` says whether it may be, by what the user has.
+    ///
+    /// # Errors
+    /// Inside, what `admit` says.
+    pub fn load_for<R>(
         &mut self,
         user: u32,
         parent: Option<&Loaded>,
         rules: impl IntoIterator<Item = Rule>,
         denials: Denials,
-    ) -> Result<Loaded> {
+        admit: impl FnOnce(Usage) -> std::result::Result<(), R>,
+    ) -> Result<std::result::Result<Loaded, R>> {
         let (domain, content) = self.content_for(Some(user), parent, rules)?;
-        self.load_at(hooks::TABLE, domain, content, denials, parent)
-    }
-
-    /// What [`Engine::load_for`] would share, if there is something.
-    pub fn find_for(
-        &self,
-        user: u32,
-        parent: Option<&Loaded>,
-        rules: impl IntoIterator<Item = Rule>,
-    ) -> Result<Option<Loaded>> {
-        let (domain, content) = self.content_for(Some(user), parent, rules)?;
-        if !content.is_all() {
-            return Ok(None);
-        }
-        let found = self.state.change(|change| change.find(&content))?;
-        Ok(found.map(|(about, hold)| Loaded::new(self.state.id(), domain, &about, hold)))
+        let wanted = self.wanted(hooks::TABLE, domain, content, denials, parent);
+        self.state.change(|change| {
+            if let Some(found) = wanted.find(self.id(), change)? {
+                return Ok(Ok(found));
+            }
+            match admit(change.usage(user)?) {
+                Ok(()) => wanted.make(self.id(), change).map(Ok),
+                Err(refusal) => Ok(Err(refusal)),
+            }
+        })
     }
 
     fn content_for(
@@ -205,9 +203,19 @@ impl Engine {
         denials: Denials,
         parent: Option<&Loaded>,
     ) -> Result<Loaded> {
-        let (kernel, maps) = (&self.kernel, &self.state.maps);
-        let wanted = Wanted { domain, content, hooks, denials, kernel, maps, parent };
-        self.state.change(|change| wanted.load(self.state.id(), change))
+        let wanted = self.wanted(hooks, domain, content, denials, parent);
+        self.state.change(|change| wanted.load(self.id(), change))
+    }
+
+    fn wanted<'a>(
+        &'a self,
+        hooks: &'static [Hook],
+        domain: Domain,
+        content: Content,
+        denials: Denials,
+        parent: Option<&'a Loaded>,
+    ) -> Wanted<'a> {
+        Wanted { domain, content, hooks, denials, kernel: &self.kernel, maps: &self.state.maps, parent }
     }
 
     /// Puts the calling thread into the domain, for ever; what it starts from now on is in it as well.
@@ -278,11 +286,12 @@ impl Engine {
         })
     }
 
-    /// The published domains that were loaded for a user.
-    pub fn domains_of(&self, user: u32) -> Result<Vec<Living>> {
+    /// How many threads are in the published domain of this number that was loaded for a user; 0 if there is none.
+    pub fn threads_for(&self, user: u32, number: u64) -> Result<u64> {
         self.state.change(|change| {
-            let listed = change.abouts_of(user)?.into_iter();
-            listed.map(|about| Ok(Living::new(&about, change.threads(about.place.slot)?))).collect()
+            let theirs = change.published_for(user)?.into_iter();
+            let place = theirs.map(|published| published.place).find(|place| place.number == number);
+            place.map_or(Ok(0), |place| change.threads(place.slot))
         })
     }
 

@@ -33,5 +33,5 @@ pub use attachment::{Attachment, Lacking, attachment, lacking};
 pub use bug::Bug;
 pub use engine::{Engine, FOLDER, KeptHooks, enter, enter_by};
 pub use error::{Error, Result};
-pub use loaded::{Denials, Living, Loaded};
+pub use loaded::{Denials, Living, Loaded, Usage};
 pub use state::{MAX_DOMAINS, MAX_THREADS};

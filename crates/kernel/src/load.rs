@@ -38,13 +38,24 @@ pub(crate) struct Wanted<'a> {
 impl Wanted<'_> {
     /// Finds it among what is published, or makes it.
     pub(crate) fn load(self, engine: u32, change: &Change<'_>) -> Result<Loaded> {
-        if self.denials == Denials::Shared
-            && self.content.is_all()
-            && let Some((about, hold)) = change.find(&self.content)?
-        {
-            return Ok(Loaded::new(engine, self.domain, &about, hold));
+        match self.find(engine, change)? {
+            Some(found) => Ok(found),
+            None => self.make(engine, change),
         }
-        let made = self.make(change);
+    }
+
+    /// Finds it among what is published, if it may be shared.
+    pub(crate) fn find(&self, engine: u32, change: &Change<'_>) -> Result<Option<Loaded>> {
+        if self.denials == Denials::Own || !self.content.is_all() {
+            return Ok(None);
+        }
+        let found = change.find(&self.content)?;
+        Ok(found.map(|(about, hold)| Loaded::new(engine, self.domain.clone(), &about, hold)))
+    }
+
+    /// Makes it.
+    pub(crate) fn make(self, engine: u32, change: &Change<'_>) -> Result<Loaded> {
+        let made = self.publish(change);
         if made.is_err() {
             // What is left half made; should it stay, the next one sweeps it.
             let _ = change.sweep();
@@ -53,7 +64,7 @@ impl Wanted<'_> {
         Ok(Loaded::new(engine, self.domain, &about, hold))
     }
 
-    fn make(&self, change: &Change<'_>) -> Result<(About, Lock)> {
+    fn publish(&self, change: &Change<'_>) -> Result<(About, Lock)> {
         let (place, hold) = change.reserve()?;
         self.note_ancestors(place)?;
         self.note_shown(place)?;

@@ -119,6 +119,19 @@ impl Loaded {
     }
 }
 
+/// What a user has in the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Domains that are published.
+    pub domains: usize,
+    /// Those of them with a log of their own: a ring buffer of 1 MiB each.
+    pub logs: usize,
+    /// Programs: one for each hook a domain can deny at.
+    pub programs: usize,
+    /// Instructions of rules in those programs, before they are compiled: what their memory is a multiple of.
+    pub insns: usize,
+}
+
 /// A published domain.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -139,8 +152,6 @@ pub struct Living {
     pub own_denials: bool,
     /// The user it was loaded for by who may load for others; else nobody in particular.
     pub owner: Option<u32>,
-    /// Instructions of its rules, before they were compiled for each hook.
-    pub insns: usize,
 }
 
 impl Living {
@@ -154,7 +165,6 @@ impl Living {
             parent: about.content.ancestors.last().map(|parent| parent.number),
             own_denials: about.own,
             owner: about.content.owner,
-            insns: about.content.rules.iter().map(|rule| rule.insns.len()).sum(),
         }
     }
 }

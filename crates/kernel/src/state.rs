@@ -31,7 +31,7 @@ use crate::programs::{self, Always, GATE, PRESENCE_SIZE, SLOTS};
 use crate::shown::SHOWN_SIZE;
 
 /// Whoever changes what maps, [`crate::about`] or records of denials mean counts on.
-const FORMAT: u32 = 5;
+const FORMAT: u32 = 6;
 /// The folder with the lock of who reads the denials.
 pub(crate) const READER: &str = "reader";
 const FOLDERS: [&str; 4] = [DOMAINS, HOOKS, READER, WATCH];

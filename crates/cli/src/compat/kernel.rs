@@ -48,7 +48,7 @@ pub fn permit() -> anyhow::Result<()> {
 pub fn keeper() -> Result<Box<dyn Keeper>, String> {
     let loads = match Loads::ask().map_err(|error| error.to_string())? {
         Loads::Ourselves(engine) => By::Engine(Mutex::new(engine)),
-        Loads::Daemon { daemon, .. } => By::Daemon(daemon),
+        Loads::Daemon(daemon) => By::Daemon(daemon),
     };
     Ok(Box::new(Kernel { loads, prepended: AtomicU64::new(0) }))
 }
@@ -121,9 +121,9 @@ fn prepend_by(
     rule: Rule,
     mut prctl: impl FnMut([u64; 3]) -> Option<Errno>,
 ) -> Result<(), Errno> {
-    let engine = daemon.hello().map_err(refused)?;
-    let parent = DomainId::of_thread_in(engine, &mut prctl);
-    let grant = daemon.load(&Domain::prepended([rule]), parent, false).map_err(refused)?;
+    let connection = daemon.connect().map_err(refused)?;
+    let parent = DomainId::of_thread_in(connection.hello().map_err(refused)?, &mut prctl);
+    let grant = connection.load(&Domain::prepended([rule]), parent, false).map_err(refused)?;
     enter_by(grant.token, prctl).map_err(errno)
 }
 

@@ -190,6 +190,8 @@ impl<E: Enforcer> Lane<E> {
             self.fulfil(message).unwrap_or_else(|refusal| (Answer::Refused(refusal), Vec::new(), None));
         match (answer(client, &reply, &log), grant) {
             (true, Some(grant)) => Next::Hold(grant),
+            // It has still to say what it wants, in the time that is left.
+            (true, None) if matches!(reply, Answer::Hello { .. }) => Next::Wait,
             (_, grant) => {
                 if let Some(token) = grant.and_then(|grant| grant.token) {
                     lock(&self.enforcer).revoke(token);
@@ -258,12 +260,7 @@ impl<E: Enforcer> Lane<E> {
             kept.until = until;
             return Ok(kept.domain.clone());
         }
-        let judged = verified(&rules)?;
-        let found = lock(&self.enforcer).find(self.user, &judged, parent)?;
-        let domain = Arc::new(match found {
-            Some(domain) => domain,
-            None => self.load(&judged, parent, false)?,
-        });
+        let domain = Arc::new(self.load(&verified(&rules)?, parent, false)?);
         // Below another, what its handles are may have changed by the next time.
         if parent.is_some() {
             return Ok(domain);
@@ -275,15 +272,17 @@ impl<E: Enforcer> Lane<E> {
         Ok(domain)
     }
 
-    /// A new domain, if there is a place for it, also after what nobody needs any more is gone.
+    /// A domain, if there is a place for it, also after what nobody needs any more is gone.
     fn load(&mut self, rules: &[Rule], parent: Option<Parent>, own_log: bool) -> Result<E::Domain, Refusal> {
         let mut enforcer = lock(&self.enforcer);
-        if enforcer.usage(self.user)?.admit(own_log).is_err() {
-            self.kept.clear();
-            enforcer.collect();
-            enforcer.usage(self.user)?.admit(own_log)?;
+        match enforcer.load(self.user, rules, parent, own_log) {
+            Err(refusal) if refusal.why == Why::Limit => {
+                self.kept.clear();
+                enforcer.collect();
+                enforcer.load(self.user, rules, parent, own_log)
+            }
+            loaded => loaded,
         }
-        enforcer.load(self.user, rules, parent, own_log)
     }
 }
 

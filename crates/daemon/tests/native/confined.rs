@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 
 use landlock_compiler::rule::Rule;
 use landlock_daemon::confine::confine;
-use landlock_daemon::limits::Usage;
 use landlock_daemon::protocol::{Parent, Refusal};
 use landlock_daemon::server::Enforcer;
 
@@ -46,19 +45,6 @@ impl Enforcer for Traitor {
 
     fn id(&self) -> u32 {
         self.fake.id()
-    }
-
-    fn usage(&mut self, user: u32) -> Result<Usage, Refusal> {
-        self.fake.usage(user)
-    }
-
-    fn find(
-        &mut self,
-        user: u32,
-        rules: &[Rule],
-        parent: Option<Parent>,
-    ) -> Result<Option<Arc<u64>>, Refusal> {
-        self.fake.find(user, rules, parent)
     }
 
     fn load(

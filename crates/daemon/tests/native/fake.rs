@@ -14,10 +14,11 @@ use landlock_compiler::domain::Domain;
 use landlock_compiler::rule::Rule;
 use landlock_compiler::verify::{Loader, verify};
 use landlock_daemon::client::Daemon;
-use landlock_daemon::limits::Usage;
+use landlock_daemon::limits::admit;
 use landlock_daemon::listen;
 use landlock_daemon::protocol::{Parent, Refusal};
 use landlock_daemon::server::{End, Enforcer, serve};
+use landlock_kernel::Usage;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 type Known = (u32, Vec<String>, std::sync::Weak<u64>);
@@ -62,23 +63,24 @@ impl Enforcer for Fake {
         7
     }
 
-    fn usage(&mut self, user: u32) -> Result<Usage, Refusal> {
-        let domains = self.0.domains.lock().unwrap();
-        let domains = domains.values().filter(|(owner, ..)| *owner == user).count();
-        Ok(Usage { domains, ..Usage::default() })
-    }
-
-    fn find(&mut self, user: u32, rules: &[Rule], _: Option<Parent>) -> Result<Option<Arc<u64>>, Refusal> {
-        let domains = self.0.domains.lock().unwrap();
-        let same = domains.values().find(|(owner, there, _)| *owner == user && *there == names(rules));
-        Ok(same.and_then(|(_, _, hold)| hold.upgrade()))
-    }
-
-    fn load(&mut self, user: u32, rules: &[Rule], _: Option<Parent>, _: bool) -> Result<Arc<u64>, Refusal> {
+    fn load(
+        &mut self,
+        user: u32,
+        rules: &[Rule],
+        _: Option<Parent>,
+        own_log: bool,
+    ) -> Result<Arc<u64>, Refusal> {
+        let mut domains = self.0.domains.lock().unwrap();
+        let theirs = || domains.values().filter(|(owner, ..)| *owner == user);
+        let same = theirs().find(|(_, there, _)| !own_log && *there == names(rules));
+        if let Some(found) = same.and_then(|(_, _, hold)| hold.upgrade()) {
+            return Ok(found);
+        }
+        admit(Usage { domains: theirs().count(), ..Usage::default() }, own_log)?;
         self.0.loads.fetch_add(1, Ordering::Relaxed);
         let number = self.0.last.fetch_add(1, Ordering::Relaxed) + 1;
         let hold = Arc::new(number);
-        self.0.domains.lock().unwrap().insert(number, (user, names(rules), Arc::downgrade(&hold)));
+        domains.insert(number, (user, names(rules), Arc::downgrade(&hold)));
         Ok(hold)
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use landlock_compiler::verify::{Loader, verify_newest};
 use landlock_daemon::client::{Daemon, Error};
-use landlock_daemon::limits::MOST;
+use landlock_daemon::limits::{MOST, PATIENCE};
 use landlock_daemon::protocol::{Answer, Request, Why};
 use landlock_daemon::rules;
 use landlock_daemon::server::End;
@@ -26,6 +26,22 @@ fn a_token_is_good_once_and_as_long_as_its_client_is_there() {
     drop(given_up);
     until(|| live.books.tokens() == 0);
     assert!(!live.books.enter(token));
+}
+
+#[test]
+fn after_hello_one_thing_can_be_asked_for_on_the_same_connection() {
+    let live = Live::start(LONG);
+    let connection = live.daemon().connect().unwrap();
+    assert_eq!([connection.hello().unwrap(), connection.hello().unwrap()], [7, 7]);
+    let asked_twice = connection.clone();
+    let grant = connection.load(&domain([rule("one")]), None, false).unwrap();
+    assert!(live.books.enter(grant.token));
+    assert!(matches!(asked_twice.hello(), Err(Error::Silent(_))));
+    // Saying hello gives nobody more time.
+    let greeted = live.daemon().connect().unwrap();
+    greeted.hello().unwrap();
+    std::thread::sleep(PATIENCE);
+    until(|| greeted.hello().is_err());
 }
 
 /// What a connection is granted, which is read as it comes: this kernel has no log to give.

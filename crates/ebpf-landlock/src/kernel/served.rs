@@ -22,13 +22,10 @@ pub struct Served {
 
 impl Served {
     /// Asks for the domain, on top of the one the calling thread is in.
-    pub fn new(
-        daemon: Daemon,
-        parent: Option<DomainId>,
-        domain: &Domain,
-        own_log: bool,
-    ) -> Result<Served, Error> {
-        let mut grant = daemon.load(domain, parent, own_log)?;
+    pub fn new(daemon: Daemon, domain: &Domain, own_log: bool) -> Result<Served, Error> {
+        let connection = daemon.connect()?;
+        let parent = connection.domain_of_this_thread()?;
+        let mut grant = connection.load(domain, parent, own_log)?;
         let log = grant.log.take();
         let (number, lacking) = (grant.number, grant.lacking.clone());
         let kept = own_log.then(|| grant.connection.clone());

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use landlock_daemon::client::{Daemon, Grant};
 use landlock_daemon::limits::MAX_KEPT;
-use landlock_kernel::{Denials, DomainId, Engine, Loaded, enter};
+use landlock_kernel::{Denials, Engine, Loaded, enter};
 use rustix::process::{Gid, Uid};
 
 use super::inside::apart;
@@ -100,9 +100,9 @@ fn ask(number: usize) -> Result<(f64, Grant)> {
         rustix::thread::set_thread_res_gid(group, group, group)?;
         rustix::thread::set_thread_res_uid(user, user, user)?;
         timed(|| {
-            let daemon = Daemon::default();
-            let parent = DomainId::of_this_thread_in(daemon.hello()?);
-            let grant = daemon.load(&rules, parent, false)?;
+            let connection = Daemon::default().connect()?;
+            let parent = connection.domain_of_this_thread()?;
+            let grant = connection.load(&rules, parent, false)?;
             rustix::thread::set_no_new_privs(true)?;
             enter(grant.token)?;
             Ok(grant)
