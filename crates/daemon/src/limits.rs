@@ -32,14 +32,15 @@ pub const MAX_KEPT: usize = 8;
 pub fn admit(usage: Usage, own_log: bool) -> Result<(), Refusal> {
     let reached = [
         ("domains", usage.domains, MOST.domains),
-        ("domains with a log of their own", if own_log { usage.logs } else { 0 }, MOST.logs),
+        ("logs of domains of its own", if own_log { usage.logs } else { 0 }, MOST.logs),
         ("programs in the kernel", usage.programs, MOST.programs),
         ("instructions of rules in the kernel", usage.insns, MOST.insns),
     ];
     match reached.into_iter().find(|(_, used, most)| used >= most) {
         None => Ok(()),
         Some((what, used, most)) => Err(limit(format!(
-            "this user has {used} {what}, and the limit is {most}; domains go when the last process in them ends"
+            "this user has {used} {what}, and the limit is {most}; domains go when the last process in them ends, and \
+             logs when nobody reads them any more"
         ))),
     }
 }
@@ -69,8 +70,8 @@ mod tests {
         let refusal = admit(logs, true).unwrap_err();
         assert_eq!(
             refusal.text,
-            "this user has 16 domains with a log of their own, and the limit is 16; domains go when the last process \
-             in them ends"
+            "this user has 16 logs of domains of its own, and the limit is 16; domains go when the last process in them \
+             ends, and logs when nobody reads them any more"
         );
     }
 }

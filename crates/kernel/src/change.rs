@@ -25,6 +25,7 @@ use crate::handles::{self, WATCH};
 use crate::kernel::Kernel;
 use crate::loaded::{DESCRIPTORS, FILES, Usage};
 use crate::lock::Lock;
+use crate::logs;
 use crate::programs::SLOTS;
 use crate::shown::Shown;
 use crate::state::{MAX_DOMAINS, MAX_TOKENS, Maps, damaged};
@@ -93,17 +94,26 @@ impl Change<'_> {
         Ok(self.published()?.into_iter().filter(|published| published.owner == Some(owner)).collect())
     }
 
-    /// What a user has.
+    /// What a user has. Logs that nobody has any more may count until [`Change::forget_logs`].
     pub(crate) fn usage(&self, owner: u32) -> Result<Usage> {
-        let mut usage = Usage::default();
+        let mut usage = Usage { logs: logs::count(&self.maps.logs, owner)?, ..Usage::default() };
         for published in self.published_for(owner)? {
             let hooks = published.hooks().count();
             usage.domains += 1;
-            usage.logs += usize::from(About::read(&self.folder(published)?)?.own);
             usage.programs += hooks;
             usage.insns += published.insns * hooks;
         }
         Ok(usage)
+    }
+
+    /// Forgets the logs that nobody has any more.
+    pub(crate) fn forget_logs(&self, kernel: &Kernel) -> Result<()> {
+        logs::forget(kernel, &self.maps.logs)
+    }
+
+    /// Whether no user has a log.
+    pub(crate) fn has_no_logs(&self, kernel: &Kernel) -> Result<bool> {
+        logs::are_gone(kernel, &self.maps.logs)
     }
 
     /// The published domain with this content that is anybody's, and a hold on it.

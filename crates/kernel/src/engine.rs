@@ -170,6 +170,9 @@ impl Engine {
             if let Some(found) = wanted.find(self.id(), change)? {
                 return Ok(Ok(found));
             }
+            if denials == Denials::Own {
+                change.forget_logs(&self.kernel)?;
+            }
             match admit(change.usage(user)?) {
                 Ok(()) => wanted.make(self.id(), change).map(Ok),
                 Err(refusal) => Ok(Err(refusal)),
@@ -356,11 +359,11 @@ pub struct KeptHooks {
 }
 
 impl Drop for Engine {
-    /// Collects, and takes everything down if nobody else has it open and no thread is in a domain.
+    /// Collects, and takes everything down if nobody else has it open, no thread is in a domain, and no user has a log.
     fn drop(&mut self) {
         if self.state.is_ours() {
             // What cannot be taken down now the next engine takes up.
-            let _ = self.state.take_down_if_last();
+            let _ = self.state.take_down_if_last(&self.kernel);
         }
     }
 }

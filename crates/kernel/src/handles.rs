@@ -10,7 +10,6 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use landlock_bpf::btf::Place;
 use landlock_bpf::link::Link;
 use landlock_bpf::map::{Map, MapKind, MapSpec, Update};
 use landlock_bpf::pin::Folder;
@@ -27,7 +26,7 @@ use crate::attachment::Attachment;
 use crate::change::u64_of;
 use crate::error::{Error, Result};
 use crate::kernel::Kernel;
-use crate::programs::{Target, assemble, fd, offset};
+use crate::programs::{assemble, fd, offset, offset_of};
 use crate::state::{Maps, SPEC};
 
 pub(crate) const LOST: &str = include_str!("programs/lost.s");
@@ -291,18 +290,10 @@ struct Seen {
 
 /// Looks at all descriptors of this process.
 fn look(kernel: &Kernel) -> Result<BTreeMap<RawFd, Seen>> {
-    let Target { btf, .. } = kernel.target()?;
-    let tgid = match btf.member("struct task_struct", "tgid")?.place {
-        Place::Bytes { offset, size: 4 } => i64::from(offset),
-        _ => {
-            return Err(Error::Member {
-                aggregate: "struct task_struct".to_owned(),
-                member: "tgid".to_owned(),
-            });
-        }
-    };
+    let target = kernel.target()?;
+    let btf = target.btf;
     let filling = [
-        ("tgid", tgid),
+        ("tgid", offset_of(btf, "struct task_struct", "tgid", 4)?),
         ("f_dentry", offset(btf, "struct file", "f_path.dentry")?),
         ("f_mnt", offset(btf, "struct file", "f_path.mnt")?),
         ("d_inode", offset(btf, "struct dentry", "d_inode")?),
@@ -310,11 +301,7 @@ fn look(kernel: &Kernel) -> Result<BTreeMap<RawFd, Seen>> {
         ("i_ino", offset(btf, "struct inode", "i_ino")?),
         ("seq", offset(btf, "struct bpf_iter_meta", "seq").unwrap_or(0)),
     ];
-    let insns = assemble(FILES, &filling);
-    let attach_to = btf.function("bpf_iter_task_file")?.id;
-    let kind = ProgramKind::Iterator;
-    let spec = ProgramSpec { name: "files", kind, attach_to, insns: &insns, license: c"Dual MIT/GPL" };
-    let written = Link::attach(&Program::load(&spec)?, kind)?.iterate()?;
+    let written = target.iterate("task_file", FILES, &filling)?;
     let numbers: Vec<u64> =
         written.as_chunks::<8>().0.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect();
     let record = |record: &[u64; 7]| {

@@ -24,6 +24,7 @@ pub mod layout;
 mod load;
 mod loaded;
 mod lock;
+mod logs;
 mod programs;
 mod shown;
 mod state;

@@ -19,6 +19,7 @@ use crate::handles;
 use crate::kernel::Kernel;
 use crate::loaded::{DESCRIPTORS, Denials, FILES, Loaded, bit};
 use crate::lock::Lock;
+use crate::logs;
 use crate::shown::Shown;
 use crate::state::{DENIALS, LOST, MAX_PAIRS, Maps};
 
@@ -68,7 +69,7 @@ impl Wanted<'_> {
         let (place, hold) = change.reserve()?;
         self.note_ancestors(place)?;
         self.note_shown(place)?;
-        let own = self.own_maps(hold.folder())?;
+        let own = self.own_maps(place, hold.folder())?;
         let (denials, lost) = match &own {
             Some((denials, lost)) => (denials, lost),
             None => (&self.maps.denials, &self.maps.lost),
@@ -131,11 +132,14 @@ impl Wanted<'_> {
         Ok(())
     }
 
-    fn own_maps(&self, folder: &Folder) -> Result<Option<(Map, Map)>> {
+    fn own_maps(&self, place: Place, folder: &Folder) -> Result<Option<(Map, Map)>> {
         if self.denials == Denials::Shared {
             return Ok(None);
         }
         let (denials, lost) = (Map::create(&DENIALS)?, Map::create(&LOST)?);
+        if let Some(owner) = self.content.owner {
+            logs::note(&self.maps.logs, owner, place.number, [&denials, &lost])?;
+        }
         folder.pin(&denials, DENIALS.name)?;
         folder.pin(&lost, LOST.name)?;
         Ok(Some((denials, lost)))

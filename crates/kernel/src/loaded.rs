@@ -124,7 +124,8 @@ impl Loaded {
 pub struct Usage {
     /// Domains that are published.
     pub domains: usize,
-    /// Those of them with a log of their own: a ring buffer of 1 MiB each.
+    /// Logs of domains' own, a ring buffer of 1 MiB each: those of domains that are gone count while somebody has a
+    /// descriptor of them.
     pub logs: usize,
     /// Programs: one for each hook a domain can deny at.
     pub programs: usize,

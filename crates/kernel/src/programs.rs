@@ -88,6 +88,14 @@ impl Target<'_> {
         Ok(matches!(probe::can_load_at(attachment::kind(self.attachment), function), probe::Answer::No(_)))
     }
 
+    /// Runs a program once over all there is of a sort, and gives what it wrote.
+    pub(crate) fn iterate(self, sort: &str, text: &str, filling: &[Filling]) -> Result<Vec<u8>> {
+        let (kind, insns) = (ProgramKind::Iterator, assemble(text, filling));
+        let attach_to = self.btf.function(&format!("bpf_iter_{sort}"))?.id;
+        let spec = ProgramSpec { name: sort, kind, attach_to, insns: &insns, license: c"Dual MIT/GPL" };
+        Ok(Link::attach(&Program::load(&spec)?, kind)?.iterate()?)
+    }
+
     fn load_as(self, kind: ProgramKind, hook: &str, name: &str, insns: &[Insn]) -> Result<Program> {
         let attach_to = attachment::function(self.btf, self.attachment, hook)?.id;
         Ok(Program::load(&ProgramSpec { name, kind, attach_to, insns, license: c"Dual MIT/GPL" })?)
@@ -312,8 +320,13 @@ pub(crate) fn fd(map: &Map) -> i64 {
 }
 
 pub(crate) fn offset(btf: &Btf, aggregate: &str, member: &str) -> Result<i64> {
+    offset_of(btf, aggregate, member, 8)
+}
+
+/// Where a member of so many bytes is.
+pub(crate) fn offset_of(btf: &Btf, aggregate: &str, member: &str, bytes: u32) -> Result<i64> {
     match btf.member(aggregate, member)?.place {
-        Place::Bytes { offset, size: 8 } => Ok(offset.into()),
+        Place::Bytes { offset, size } if size == bytes => Ok(offset.into()),
         _ => Err(Error::Member { aggregate: aggregate.to_owned(), member: member.to_owned() }),
     }
 }

@@ -27,11 +27,12 @@ use crate::error::{Error, Result};
 use crate::handles::{LOSSES, OBJECTS, WATCH};
 use crate::kernel::Kernel;
 use crate::lock::Lock;
+use crate::logs::LOGS;
 use crate::programs::{self, Always, GATE, PRESENCE_SIZE, SLOTS};
 use crate::shown::SHOWN_SIZE;
 
 /// Whoever changes what maps, [`crate::about`] or records of denials mean counts on.
-const FORMAT: u32 = 6;
+const FORMAT: u32 = 7;
 /// The folder with the lock of who reads the denials.
 pub(crate) const READER: &str = "reader";
 const FOLDERS: [&str; 4] = [DOMAINS, HOOKS, READER, WATCH];
@@ -96,6 +97,8 @@ pub(crate) struct Maps {
     pub(crate) objects: Map,
     /// Which of them were lost.
     pub(crate) losses: Map,
+    /// Whose the maps are that denials of domains are read from: see [`crate::logs`].
+    pub(crate) logs: Map,
 }
 
 impl Maps {
@@ -120,6 +123,7 @@ impl Maps {
             last: get(MapSpec { name: "last", max_entries: 1, ..counts })?,
             objects: get(OBJECTS)?,
             losses: get(LOSSES)?,
+            logs: get(LOGS)?,
         })
     }
 }
@@ -169,11 +173,11 @@ impl State {
         Map::from_pin(self.format(), "threads").is_ok_and(|pinned| pinned.info().id == self.id())
     }
 
-    /// Takes everything down if nobody else has it open and no thread is in a domain.
-    pub(crate) fn take_down_if_last(&self) -> Result<()> {
+    /// Takes everything down if nobody else has it open, no thread is in a domain, and nobody has a log that is noted.
+    pub(crate) fn take_down_if_last(&self, kernel: &Kernel) -> Result<()> {
         self.change(|change| match self.user.try_upgrade()? {
             false => change.collect(),
-            true if change.collect_all()? => remove_pins(self.format()),
+            true if change.collect_all()? && change.has_no_logs(kernel)? => remove_pins(self.format()),
             true => Ok(()),
         })
     }

@@ -75,11 +75,10 @@ const fn is_ours(command: Command) -> bool {
     use Command::*;
     match command {
         MapCreate | MapLookupElem | MapUpdateElem | MapDeleteElem | MapGetNextKey | MapFreeze
-        | MapLookupBatch | ProgLoad | ObjPin | ObjGet | ObjGetInfoByFd | BtfLoad | LinkCreate => true,
+        | MapLookupBatch | ProgLoad | ObjPin | ObjGet | ObjGetInfoByFd | BtfLoad | LinkCreate
+        | IterCreate => true,
         // They take CAP_SYS_ADMIN.
         ProgGetNextId | MapGetNextId | ProgGetFdById | MapGetFdById | LinkGetFdById | LinkGetNextId => false,
-        // For maps of handles, which are not handed over.
-        IterCreate => false,
     }
 }
 

@@ -21,6 +21,9 @@ use crate::socket::{self, Message};
 /// How often is looked which tokens were used.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Milliseconds a log is waited for whose domain was just collected: the kernel takes a moment to see that nobody has it.
+const PAUSES: [u64; 6] = [5, 10, 20, 50, 100, 200];
+
 /// Most bytes of a request.
 const MOST: usize = Request::SIZE + MAX_BYTES;
 
@@ -274,16 +277,28 @@ impl<E: Enforcer> Lane<E> {
 
     /// A domain, if there is a place for it, also after what nobody needs any more is gone.
     fn load(&mut self, rules: &[Rule], parent: Option<Parent>, own_log: bool) -> Result<E::Domain, Refusal> {
-        let mut enforcer = lock(&self.enforcer);
-        match enforcer.load(self.user, rules, parent, own_log) {
-            Err(refusal) if refusal.why == Why::Limit => {
-                self.kept.clear();
-                enforcer.collect();
-                enforcer.load(self.user, rules, parent, own_log)
-            }
-            loaded => loaded,
+        let (user, enforcer) = (self.user, self.enforcer.clone());
+        let load = || lock(&enforcer).load(user, rules, parent, own_log);
+        let mut loaded = load();
+        if is_full(&loaded) {
+            self.kept.clear();
+            lock(&self.enforcer).collect();
+            loaded = load();
         }
+        let mut pauses = PAUSES.into_iter().filter(|_| own_log);
+        while is_full(&loaded)
+            && let Some(pause) = pauses.next()
+        {
+            std::thread::sleep(Duration::from_millis(pause));
+            loaded = load();
+        }
+        loaded
     }
+}
+
+/// Whether there was no place.
+fn is_full<D>(loaded: &Result<D, Refusal>) -> bool {
+    loaded.as_ref().is_err_and(|refusal| refusal.why == Why::Limit)
 }
 
 /// An answer, the descriptors that belong to it, and what is kept for the client.

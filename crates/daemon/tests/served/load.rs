@@ -17,7 +17,7 @@ use crate::command::{folder, landlock};
 use crate::{LOCK, ONE, Running, as_user, becomes, denies, domain, refused, unlock};
 
 /// Waits until no domain of the users' is left.
-fn nothing_is_left() {
+pub fn nothing_is_left() {
     let mut engine = Engine::open().unwrap();
     becomes(|| {
         engine.collect().unwrap();

@@ -5,6 +5,7 @@
 mod command;
 mod library;
 mod load;
+mod logs;
 mod users;
 mod v7;
 

@@ -115,6 +115,7 @@ fn limits_hold_for_a_user_also_after_a_restart() {
     assert_eq!(why(log(MOST.logs)), Some(Why::Limit));
     end.wait();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
+    drop(grants);
     becomes(|| log(MOST.logs).is_ok());
 }
 
