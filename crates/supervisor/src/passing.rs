@@ -12,8 +12,8 @@
 //! * the table is looked through all the same, for files whose mode has changed since. (One that is changed and
 //!   hidden is not found: such a file was allowed when it was opened.)
 //!
-//! Where that does not hold, we act ourselves on the file we judged, and what we cannot do for another process
-//! is refused: better than a race.
+//! Where that does not hold, we act ourselves on the file we judged, or have a thread of the caller's process do it whose
+//! table nobody else can change ([`crate::proxy`]). What neither can do is refused: better than a race.
 
 use std::collections::HashSet;
 use std::ffi::CStr;
@@ -27,6 +27,7 @@ use rustix::io::Errno;
 
 use crate::filter;
 use crate::judge::{About, Ask, Judge};
+use crate::proxy;
 use crate::relate::Subject;
 use crate::request::{Answer, Reply, Request, Status};
 
@@ -94,15 +95,25 @@ const MADE_UNSEEN: [u32; 7] = [
     libc::S_IFCHR | 0o600,
 ];
 
+/// What a syscall about a descriptor acts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acts {
+    /// The open file alone, so that another thread of the caller's process may make it.
+    OnTheFile,
+    /// The caller's table of descriptors as well, or its thread.
+    OnTheCaller,
+}
+
 /// Lets the kernel carry out a syscall about the caller's descriptor `number`, if every question allows it.
-pub fn on_descriptor(request: &Request<'_>, number: u32, asks: &[Ask]) -> Answer {
+pub fn on_descriptor(request: &Request<'_>, number: u32, acts: Acts, asks: &[Ask]) -> Answer {
     let object = request.object(number)?;
     for &ask in asks {
         request.judge.ask(request, ask, &object)?;
     }
-    match held(request, asks)? {
-        Held::ForAll => Ok(Reply::Continue),
-        Held::NotFor(ask) => refuse_race(request, ask),
+    match (held(request, asks)?, acts) {
+        (Held::ForAll, _) => Ok(Reply::Continue),
+        (Held::NotFor(ask), Acts::OnTheFile) => proxy::carry_out(request, number, &object, ask),
+        (Held::NotFor(ask), Acts::OnTheCaller) => refuse_race(request, ask),
     }
 }
 

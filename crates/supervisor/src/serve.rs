@@ -18,6 +18,7 @@ use crate::interruptible::Watch;
 use crate::judge::actions;
 use crate::maps;
 use crate::passing::Passing;
+use crate::proxy::Proxies;
 use crate::request::{Answer, Reply, Request};
 use crate::stack::Domains;
 use crate::sys::{self, FileIds, Injected, Notification};
@@ -42,6 +43,8 @@ pub struct Shared {
     pub mapped_shared: AtomicBool,
     /// Syscalls the kernel carries out after our verdict.
     pub passing: Passing,
+    /// Threads that carry out what was judged.
+    pub proxies: Proxies,
     /// Held while a name is judged and changed.
     pub names: Mutex<()>,
     idle: AtomicUsize,
@@ -62,6 +65,7 @@ impl Shared {
             entangled: AtomicBool::new(false),
             mapped_shared: AtomicBool::new(false),
             passing: Passing::default(),
+            proxies: Proxies::default(),
             names: Mutex::new(()),
             idle: AtomicUsize::new(0),
         }
@@ -183,6 +187,9 @@ impl Drop for Refusal<'_> {
 
 /// The whole road of one syscall.
 fn decide(shared: &Shared, notification: Notification) -> Answer {
+    if shared.proxies.are_making(&notification) {
+        return Ok(Reply::Continue);
+    }
     let known = if notification.arch == ARCH { row(notification.nr.cast_unsigned()) } else { None };
     let name = known.map_or("?", |row| row.name);
     let judge = shared.domains.of(notification.tid);

@@ -14,6 +14,7 @@ mod io;
 mod memory;
 mod notify;
 mod process;
+mod ptrace;
 mod signals;
 mod socket;
 mod trace;
@@ -28,7 +29,7 @@ pub use files::{
     set_file_attributes, shared_memory_mode, stat_of, statx_of, truncate,
 };
 pub use identity::{FileIds, assume, unshare_fs};
-pub use inject::{Held, Seized};
+pub use inject::{Held, Parted, Seized};
 pub use io::{
     CloneRange, Listing, Lock, clone_range, deduplicate, directory_entries, file_size_limit, take_pending,
 };
@@ -39,7 +40,7 @@ pub use notify::{
 };
 pub use process::{
     Child, Forked, become_subreaper, become_undumpable, before_exec, exit, fork, personality,
-    pidfd_of_thread, prctl, session, share_files, wait_child,
+    pidfd_of_thread, prctl, same_file, session, share_files, wait_child,
 };
 pub use signals::{
     Signal, accept_interrupt, await_signal, block_signals, ignore_children, interrupt, prepare_interrupt,

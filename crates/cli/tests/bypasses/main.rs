@@ -31,7 +31,8 @@
 //! | set-user-id programs | `supervisor::set_user_id_*`, `kernel::set_user_id_programs` |
 //! | descriptors received from outside or from a sibling | `descriptors::passed*` |
 //! | descriptors inherited: read, write, map, protect, lock, ioctl, fcntl | `descriptors::read*`, `write*`, `lock`, `control`, `inputs` |
-//! | a descriptor's number swapped during read, write, truncate, chmod, mmap | `races::read`, `write`, `writev`, `truncate`, `chmod`, `map` |
+//! | a descriptor's number swapped during read, write, truncate, chmod, mmap | `races::read`, `write`, `writev`, `truncate`, `chmod`, `map`, `look` |
+//! | threads, signals, stops, forks, exec and exit while another thread makes the call | `races::mapping_*` |
 //! | the loader, `#!`, `PT_INTERP`, `execveat`, `/proc/self/fd`, mapping and protecting code | `descriptors::executed*`, `interpreted` |
 //! | a program swapped during its exec | `races::exec` |
 //! | memfd, shared memory, `READ_IMPLIES_EXEC` | `descriptors::anonymous_programs`, `read_implies_exec` |

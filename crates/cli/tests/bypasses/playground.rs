@@ -56,6 +56,8 @@ impl Target {
 pub struct Rule {
     pub name: String,
     text: String,
+    /// What is put into the map `list` of a rule tied to a hook: a file of the playground.
+    handle: Option<&'static str>,
 }
 
 pub const EXEC: u32 = 1;
@@ -77,6 +79,14 @@ impl Rule {
              r0 &= {mask:#x}\nif r0 == {value:#x} goto deny\nallow:\nr0 = 0\nexit\ndeny:\nr0 = 1\nexit\n"
         );
         Rule::new(name, "FS", &body)
+    }
+
+    /// Denies to map one file of the playground, by whatever name or descriptor.
+    pub fn on_mapping(file: &'static str) -> Rule {
+        let text = ".rule mapping\n.event MMAP_FILE\n.license \"Dual MIT/GPL\"\n.map list fs 1\n\
+                    r4 = *(u64 *)(r1 + 8)\nr1 = 2\nr2 = map list\nr3 = 1\ncall cmp_fs_prop\nif r0 == 0 goto deny\n\
+                    r0 = 0\nexit\ndeny:\nr0 = 1\nexit\n";
+        Rule { name: "mapping".to_owned(), text: text.to_owned(), handle: Some(file) }
     }
 
     /// Denies a command of a sub-event (`FS_IOCTL`, `FS_LOCK`, `FS_FCNTL`).
@@ -106,7 +116,7 @@ impl Rule {
 
     fn new(name: &str, event: &str, body: &str) -> Rule {
         let text = format!(".rule {name}\n.event {event}\n.license \"Dual MIT/GPL\"\n{body}");
-        Rule { name: name.to_owned(), text }
+        Rule { name: name.to_owned(), text, handle: None }
     }
 }
 
@@ -229,8 +239,14 @@ impl Playground {
         let log = self.log();
         let mut words = vec![landlock.to_str().expect("UTF-8"), "run", "--target", target.name()];
         words.extend(["--log", log.to_str().expect("UTF-8")]);
+        let filter = self.filter();
+        if rules.iter().any(|rule| rule.handle.is_some()) {
+            words.push(&filter);
+        }
         let files: Vec<String> = rules.iter().map(|rule| self.rule_file(rule)).collect();
         words.extend(files.iter().flat_map(|file| ["--rule", file.as_str()]));
+        let handles: Vec<String> = rules.iter().filter_map(|rule| self.handle(rule)).collect();
+        words.extend(handles.iter().map(String::as_str));
         words.push("--");
         match target {
             Target::Supervisor => self.plain(&[&words, command].concat()),
@@ -254,6 +270,17 @@ impl Playground {
             fs::copy(&built, &copy).expect("copy of landlock");
         }
         copy
+    }
+
+    /// What makes rules tied to a hook heard: a filter that hands cookie 1 on at every system call.
+    fn filter(&self) -> String {
+        let filter = self.file("filter", *b"\x06\0\0\0\x01\0\x07\0", 0o644);
+        format!("--filter={}", filter.display())
+    }
+
+    /// What a rule is about, put into its map.
+    fn handle(&self, rule: &Rule) -> Option<String> {
+        Some(format!("--handle=list={}", self.path().join(rule.handle?).display()))
     }
 
     fn rule_file(&self, rule: &Rule) -> String {

@@ -2,43 +2,36 @@
 //! Another thread, or a process that shares memory and descriptors, changes what a syscall is about between its
 //! check and its doing.
 //!
-//! Each race runs for a second, or for `LANDLOCK_RACE_SECONDS`. Without rules it must be won, or it is none.
+//! Each race runs for a second, or for `LANDLOCK_RACE_SECONDS`. Without rules it must be won, or it is none. Calls about
+//! ordinary files go through meanwhile.
 
 use std::path::PathBuf;
 use std::process::Command;
 
+use serde_json::Value;
+
 use crate::attack::{furnish, introduced, open};
-use crate::playground::{EXEC, GET, Outcome, PROGRAM, Playground, READ, Rule, SECRET, User, WHOLE, WRITE};
+use crate::playground::{
+    EXEC, GET, Outcome, PROGRAM, Playground, READ, Rule, SECRET, Target, User, WHOLE, WRITE,
+};
 
-/// What must happen to calls about ordinary files while the race is on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Others {
-    /// They go through.
-    Work,
-    /// They may be refused: nobody can say what the kernel will find.
-    MayFail,
-}
-
-fn is_never_won(name: &str, rule: &Rule, others: Others) {
+fn is_never_won(name: &str, rule: &Rule) {
     for changer in ["thread", "process"] {
-        let plain = run(name, &[], &["20", changer, "once"]);
+        let plain = run("races", name, &[], &["20", changer, "once"]);
         assert!(!plain.stdout.starts_with("0 wins") && plain.code == Some(0), "no race: {plain:#?}");
         let seconds = std::env::var("LANDLOCK_RACE_SECONDS").unwrap_or_else(|_| "1".to_owned());
-        let confined = run(name, std::slice::from_ref(rule), &[&seconds, changer]);
+        let confined = run("races", name, std::slice::from_ref(rule), &[&seconds, changer]);
         assert!(confined.stdout.starts_with("0 wins"), "by a {changer}: {confined:#?}");
-        assert!(
-            others == Others::MayFail || confined.stdout.contains("is on"),
-            "by a {changer}: {confined:#?}"
-        );
+        assert!(confined.stdout.contains("is on"), "by a {changer}: {confined:#?}");
     }
 }
 
-fn run(name: &str, rules: &[Rule], arguments: &[&str]) -> Outcome {
+fn run(program: &str, name: &str, rules: &[Rule], arguments: &[&str]) -> Outcome {
     let playground = Playground::new(User::Ours);
     furnish(&playground);
     playground.file("denied", compiled("denied"), PROGRAM & 0o7777);
     playground.file("allowed", compiled("allowed"), 0o755);
-    let program = playground.file("races", compiled("races"), 0o755);
+    let program = playground.file(program, compiled(program), 0o755);
     let mut words = vec![program.to_str().expect("UTF-8"), name];
     words.extend(arguments);
     let command =
@@ -64,12 +57,48 @@ fn compiled(name: &str) -> Vec<u8> {
 }
 
 macro_rules! races {
-    ($($name:ident: $rule:expr, $others:ident;)+) => {
+    ($($name:ident: $rule:expr;)+) => {
         $(#[test]
         fn $name() {
-            is_never_won(stringify!($name), &$rule, Others::$others);
+            is_never_won(stringify!($name), &$rule);
         })+
     };
+}
+
+/// What maps a file works on, whatever else its process does meanwhile, and nothing of that is lost.
+#[test]
+fn mapping_amid_turmoil_fails_for_nobody() {
+    for (turmoil, code, said) in [
+        ("storm", 0, "all there\n"),
+        ("stop", 0, "all there\n"),
+        ("fork", 0, "all there\n"),
+        ("exec", 0, "another\n"),
+        ("exit", 7, ""),
+    ] {
+        for rules in [&[][..], &[Rule::on_mapping("secret")]] {
+            let outcome = run("crowd", turmoil, rules, &[]);
+            let is_there = outcome.code == Some(code) && outcome.stdout == said;
+            assert!(is_there && outcome.denials.is_empty(), "{turmoil}: {outcome:#?}");
+        }
+    }
+}
+
+/// Where the supervisor cannot keep a descriptor from being exchanged, it refuses, and says so. Without threads there
+/// is nothing to keep.
+#[test]
+fn mapping_is_refused_where_nobody_can_prevent_a_race() {
+    if Target::of_this_run() == Target::Kernel {
+        // There is nothing to prevent.
+        return;
+    }
+    for (obstacle, why) in [("traced", "cannot be traced"), ("filtered", "cannot make one")] {
+        let plain = run("crowd", obstacle, &[], &[]);
+        assert_eq!(plain.stdout, "mapped\n", "{plain:#?}");
+        let confined = run("crowd", obstacle, &[Rule::on_mapping("secret")], &[]);
+        assert_eq!(confined.stdout, "EPERM\n", "{confined:#?}");
+        let told = |denial: &Value| denial["reason"].as_str().is_some_and(|reason| reason.contains(why));
+        assert!(confined.denials.iter().all(told) && !confined.denials.is_empty(), "{confined:#?}");
+    }
 }
 
 fn secret(actions: u32) -> Rule {
@@ -77,15 +106,16 @@ fn secret(actions: u32) -> Rule {
 }
 
 races! {
-    path: secret(GET), Work;
-    link: secret(GET), Work;
-    file: secret(GET), Work;
-    directory: secret(GET), Work;
-    read: secret(READ), Work;
-    write: secret(WRITE), Work;
-    writev: secret(WRITE), Work;
-    truncate: secret(WRITE), Work;
-    chmod: secret(WRITE), Work;
-    map: secret(WRITE), MayFail;
-    exec: Rule::on("program", EXEC, WHOLE, PROGRAM), Work;
+    path: secret(GET);
+    link: secret(GET);
+    file: secret(GET);
+    directory: secret(GET);
+    read: secret(READ);
+    write: secret(WRITE);
+    writev: secret(WRITE);
+    truncate: secret(WRITE);
+    chmod: secret(WRITE);
+    map: secret(WRITE);
+    look: Rule::on_mapping("secret");
+    exec: Rule::on("program", EXEC, WHOLE, PROGRAM);
 }

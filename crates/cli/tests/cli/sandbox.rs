@@ -5,7 +5,7 @@
 
 use std::process::{Command, Stdio};
 
-use crate::support::{Folder, LANDLOCK, Ran};
+use crate::support::{Folder, LANDLOCK, Ran, filter, shipped};
 use crate::terminal;
 
 /// Types lines at a shell on a terminal of its own, in mounts of its own; what the terminal showed.
@@ -93,4 +93,80 @@ fn the_command_s_code_is_its_own_and_its_path_is_taken_as_it_is() {
     let run = |command: &[&str]| sandbox(&folder, &[("LANDLOCK_ALLOWED", SYSTEM)], command);
     run(&["/bin/sh", "-c", "exit 7"]).exits(7);
     run(&["sh", "-c", "exit 7"]).exits(1).complains("cannot execute sh: No such file");
+}
+
+/// Starts a thread, and then maps files: a module that was not needed before, and what is named.
+const THREADED: &str = "import sys, threading
+done = threading.Event()
+threading.Thread(target=done.wait).start()
+try:
+    import mmap, _ctypes
+    print(mmap.mmap(int(sys.argv[1]), 0, prot=mmap.PROT_READ)[:].decode())
+except OSError as error:
+    print(error)
+finally:
+    done.set()
+";
+
+#[test]
+fn programs_with_threads_map_what_is_allowed_and_nothing_else() {
+    let folder = Folder::new();
+    let (inside, outside) = (folder.write("inside", "yes"), Folder::new());
+    let secret = outside.write("secret", "no");
+    folder.write("threaded.py", THREADED);
+    let command = format!("exec /usr/bin/python3 -B threaded.py 3 > out 3< {}", inside.display());
+    let allowed = format!("{SYSTEM}:/etc:{}", folder.path("").display());
+    let lists = [("LANDLOCK_ALLOWED", allowed.as_str())];
+    let out = || std::fs::read_to_string(folder.path("out")).unwrap();
+    sandbox(&folder, &lists, &["/bin/sh", "-c", &command]).exits(0).quiet();
+    assert_eq!(out(), "yes\n");
+    // Opened before it is confined.
+    let command = ["/bin/sh", "-c", "exec /usr/bin/python3 -B threaded.py 0 > out"];
+    let with_secret = |mut program: Command| {
+        program.stdin(std::fs::File::open(&secret).unwrap()).current_dir(folder.path(""));
+        Ran::of(program.env("LANDLOCK_ALLOWED", &allowed).env_remove("LANDLOCK_CGROUPS"))
+    };
+    let mut confined = Command::new(LANDLOCK);
+    confined.args(["sandbox", "--target", "supervisor"]).args(command);
+    with_secret(confined).exits(0);
+    assert!(out().contains("[Errno 13]"), "{}", out());
+    let mut free = Command::new(command[0]);
+    free.args(&command[1..]);
+    with_secret(free).exits(0);
+    assert_eq!(out(), "no\n");
+}
+
+/// Cargo and the compiler have threads, and map what they have built. Only mapping is ruled here: they talk over pipes, which
+/// are on no list.
+#[test]
+fn cargo_builds_where_only_what_is_listed_may_be_mapped() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path("src")).unwrap();
+    folder.write("Cargo.toml", "[package]\nname = \"tiny\"\nversion = \"0.1.0\"\nedition = \"2024\"\n");
+    folder.write("build.rs", "fn main() { println!(\"cargo::rustc-env=SAID=built\"); }\n");
+    folder.write("src/main.rs", "fn main() { println!(env!(\"SAID\")); }\n");
+    folder.write("all", &filter(0, 0x0007_0001)[16..24]);
+    let rules = std::fs::read_to_string(shipped("sandbox.s")).unwrap();
+    let (_, mapping) = rules.split_once(".rule mmap_file").unwrap();
+    folder.write("mapping.s", format!(".rule mmap_file{mapping}").replace("r7 & 4", "r7 & 1"));
+    let home = std::env::var("HOME").unwrap();
+    let toolchain = |name: &str, folder: &str| std::env::var(name).unwrap_or(format!("{home}/{folder}"));
+    let rustup = toolchain("RUSTUP_HOME", ".rustup");
+    let cargo = toolchain("CARGO_HOME", ".cargo");
+    let build = |listed: &[&str]| {
+        let mut run = Command::new(LANDLOCK);
+        run.args(["run", "--target", "supervisor", "--filter", "all", "--rule", "mapping.s"]);
+        run.args(listed.iter().map(|path| format!("--handle=allowed={path}")));
+        run.args(["--", "cargo", "run", "--quiet", "--offline"]);
+        for name in ["RUSTFLAGS", "RUSTC_WRAPPER", "CARGO_BUILD_TARGET"] {
+            run.env_remove(name);
+        }
+        folder.run(run.env("CARGO_TARGET_DIR", folder.path("target")))
+    };
+    let here = folder.path("");
+    let here = here.to_str().unwrap();
+    build(&["/usr", "/etc", &rustup, &cargo, here]).exits(0).prints("built\n");
+    std::fs::remove_dir_all(folder.path("target")).unwrap();
+    let refused = build(&["/usr", "/etc", &rustup, &cargo]);
+    assert_eq!(refused.stdout(), "", "{refused}");
 }

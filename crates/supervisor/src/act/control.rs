@@ -10,7 +10,7 @@ use rustix::io::Errno;
 use crate::act::io::share;
 use crate::judge::{About, Ask, actions};
 use crate::object::errno;
-use crate::passing::on_descriptor;
+use crate::passing::{Acts, on_descriptor};
 use crate::request::{Answer, DONE, Request};
 use crate::sys;
 
@@ -35,7 +35,7 @@ pub fn ioctl(request: &Request<'_>) -> Answer {
         FS_IOC_SETFLAGS | FS_IOC_FSSETXATTR => asks.push(actions("inode_file_setattr", Actions::WRITE)),
         _ => {}
     }
-    on_descriptor(request, request.arg32(0), &asks)
+    on_descriptor(request, request.arg32(0), Acts::OnTheCaller, &asks)
 }
 
 /// Two files, the other one named by the argument.
@@ -75,7 +75,7 @@ pub fn fcntl(request: &Request<'_>) -> Answer {
         }
         _ => {}
     }
-    on_descriptor(request, request.arg32(0), &asks)
+    on_descriptor(request, request.arg32(0), Acts::OnTheCaller, &asks)
 }
 
 fn lock(kind: u32) -> Ask {

@@ -9,7 +9,7 @@ use rustix::io::Errno;
 
 use crate::judge::{Ask, actions};
 use crate::object::{Object, errno};
-use crate::passing::{all_could, has_own_descriptors, on_descriptor};
+use crate::passing::{Acts, all_could, has_own_descriptors, on_descriptor};
 use crate::request::{Answer, Reply, Request};
 use crate::sys;
 
@@ -32,7 +32,7 @@ pub fn mmap(request: &Request<'_>) -> Answer {
             request.shared.mapped_shared.store(true, Ordering::Release);
         }
     }
-    on_descriptor(request, request.arg32(4), &[ask])
+    on_descriptor(request, request.arg32(4), Acts::OnTheFile, &[ask])
 }
 
 /// mprotect(address, length, protection), pkey_mprotect

@@ -7,20 +7,25 @@
 //! syscall returns what we say. Should we die meanwhile, the thread is killed.
 //!
 //! Meanwhile it takes no signals; those that come wait.
+//!
+//! It may also be made to part from itself a thread with a table of descriptors of its own ([`Parted`]).
 
-use std::ffi::c_void;
+mod parted;
+
 use std::io::{Error, Result};
-use std::mem::size_of;
-use std::ptr::null_mut;
 
-use super::{check, kill_traced, pid};
+use super::ptrace::{
+    Stop, gone, kill, ptrace, read_registers, reap, set_signal_mask, signal_mask, wait, write_registers,
+};
+
+pub use parted::Parted;
 
 /// A thread that is about to stop, once its syscall is answered.
 #[derive(Debug)]
 #[must_use = "it stays stopped until it is released"]
 pub struct Seized(u32);
 
-/// A thread stopped on its way back from a syscall.
+/// A thread that stands still between syscalls of ours. Dropped without being released, it is killed.
 #[derive(Debug)]
 #[must_use = "it stays stopped until it is released"]
 pub struct Held {
@@ -28,15 +33,18 @@ pub struct Held {
     registers: libc::user_regs_struct,
     /// The signals it blocks by itself.
     mask: u64,
-    /// A stop signal that came meanwhile.
+    /// A signal it was about to take.
     signal: i32,
-    /// Its id may be somebody else's by now.
-    is_gone: bool,
+    state: State,
 }
 
-/// The thread is gone: dead, or taken along by an exec of another thread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gone;
+enum State {
+    Stands,
+    /// Dead or dying; its id is its own until we have reaped it.
+    Gone,
+    Released,
+}
 
 /// Bytes of the instruction `syscall`.
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
@@ -46,7 +54,7 @@ impl Seized {
     ///
     /// `EPERM`: somebody else traces it, or we may not.
     pub fn new(tid: u32) -> Result<Seized> {
-        let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_EXITKILL;
+        let options = libc::PTRACE_O_TRACESYSGOOD | libc::PTRACE_O_TRACECLONE | libc::PTRACE_O_EXITKILL;
         ptrace(libc::PTRACE_SEIZE, tid, options.cast_unsigned().into())?;
         // Fails only for one that is dead by now, as waiting for it will tell.
         drop(ptrace(libc::PTRACE_INTERRUPT, tid, 0));
@@ -54,20 +62,18 @@ impl Seized {
     }
 
     /// Waits for it to stop. Its syscall must have been answered.
-    pub fn hold(self) -> std::result::Result<Held, Gone> {
+    pub fn hold(self) -> Result<Held> {
         let tid = self.0;
-        let signal = match wait(tid)? {
-            Stop::Signal(signal) => signal,
-            Stop::Syscall | Stop::Event => 0,
-        };
-        let held = read_registers(tid).and_then(|registers| {
+        let held = wait(tid, &mut || {}).and_then(|stop| {
+            let registers = read_registers(tid)?;
             let mask = signal_mask(tid)?;
             set_signal_mask(tid, u64::MAX)?;
-            Ok(Held { tid, registers, mask, signal, is_gone: false })
+            let signal = if let Stop::Signal(signal) = stop { signal } else { 0 };
+            Ok(Held { tid, registers, mask, signal, state: State::Stands })
         });
-        held.map_err(|error| {
-            give_up(tid, &error);
-            Gone
+        held.inspect_err(|error| {
+            end(tid, error);
+            reap(tid);
         })
     }
 }
@@ -78,163 +84,132 @@ impl Held {
     /// # Errors
     /// The syscall's; `ESRCH` for a thread that is gone. It is also killed if it did not do what it was told, because
     /// other threads changed its program under it.
-    pub fn call(&mut self, number: u32, arguments: [u64; 3]) -> Result<i64> {
-        let gone = || Error::from_raw_os_error(libc::ESRCH);
-        if self.is_gone {
-            return Err(gone());
-        }
-        match self.try_call(number, arguments) {
-            Ok(Some(value)) if value < 0 => {
-                Err(Error::from_raw_os_error(i32::try_from(-value).unwrap_or(libc::EIO)))
-            }
-            Ok(Some(value)) => Ok(value),
-            Ok(None) => {
-                self.is_gone = true;
-                Err(gone())
-            }
-            Err(error) => {
-                self.is_gone = true;
-                give_up(self.tid, &error);
-                Err(gone())
-            }
-        }
+    pub fn call(&mut self, number: u32, [first, second, third]: [u64; 3]) -> Result<i64> {
+        self.call_with(number, [first, second, third, 0, 0, 0], &mut || false)
     }
 
-    /// `None`: it is gone.
-    fn try_call(&mut self, number: u32, [first, second, third]: [u64; 3]) -> Result<Option<i64>> {
+    /// Like [`Held::call`], with all arguments. When a signal comes to us meanwhile, and `is_due` then, the syscall is
+    /// interrupted.
+    pub fn call_with(
+        &mut self,
+        number: u32,
+        arguments: [u64; 6],
+        is_due: &mut dyn FnMut() -> bool,
+    ) -> Result<i64> {
+        let tid = self.tid;
+        let mut interrupted = || {
+            if is_due() {
+                drop(ptrace(libc::PTRACE_INTERRUPT, tid, 0));
+            }
+        };
+        let called = self.enter(number, arguments).and_then(|()| self.leave(&mut interrupted));
+        let value = called.map_err(|error| self.lose(&error))?;
+        if value < 0 {
+            return Err(Error::from_raw_os_error(i32::try_from(-value).unwrap_or(libc::EIO)));
+        }
+        Ok(value)
+    }
+
+    /// Starts a syscall: the thread stops when the kernel is about to carry it out.
+    fn enter(&mut self, number: u32, arguments: [u64; 6]) -> Result<()> {
+        if self.state != State::Stands {
+            return Err(gone());
+        }
         let instruction = self.registers.rip.wrapping_sub(SYSCALL.len() as u64);
         let mut code = [0; SYSCALL.len()];
         super::read_memory(self.tid, instruction, &mut code)?;
         if code != SYSCALL {
-            return Err(Error::from_raw_os_error(libc::EFAULT));
+            return Err(astray());
         }
         let mut registers = self.registers;
         registers.rip = instruction;
         registers.rax = number.into();
         // Not in a syscall, so none is restarted.
         registers.orig_rax = u64::MAX;
-        (registers.rdi, registers.rsi) = (first, second);
-        (registers.rdx, registers.r10, registers.r8, registers.r9) = (third, 0, 0, 0);
+        [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] = arguments;
         write_registers(self.tid, &registers)?;
-        if self.run_to_syscall()?.is_err() {
-            return Ok(None);
-        }
+        self.run_to_syscall(&mut || {})?;
         let entered = read_registers(self.tid)?;
-        let expected = (u64::from(number), first, second, third, self.registers.rip);
-        if (entered.orig_rax, entered.rdi, entered.rsi, entered.rdx, entered.rip) != expected {
-            return Err(Error::from_raw_os_error(libc::EFAULT));
-        }
-        if self.run_to_syscall()?.is_err() {
-            return Ok(None);
-        }
-        Ok(Some(read_registers(self.tid)?.rax.cast_signed()))
+        let passed = [entered.rdi, entered.rsi, entered.rdx, entered.r10, entered.r8, entered.r9];
+        let expected = (u64::from(number), arguments, self.registers.rip);
+        if (entered.orig_rax, passed, entered.rip) == expected { Ok(()) } else { Err(astray()) }
+    }
+
+    /// Has the kernel carry out the syscall that was started, and gives what it returned.
+    fn leave(&mut self, interrupted: &mut dyn FnMut()) -> Result<i64> {
+        self.run_to_syscall(interrupted)?;
+        Ok(read_registers(self.tid)?.rax.cast_signed())
     }
 
     /// Goes on to where it enters or leaves a syscall.
-    fn run_to_syscall(&mut self) -> Result<std::result::Result<(), Gone>> {
-        loop {
-            match ptrace(libc::PTRACE_SYSCALL, self.tid, 0) {
-                // Killed, as waiting for it will tell.
-                Err(error) if error.raw_os_error() != Some(libc::ESRCH) => return Err(error),
-                _ => {}
-            }
-            match wait(self.tid) {
-                Ok(Stop::Syscall) => return Ok(Ok(())),
-                // A stop of the whole process, which it takes part in when it is released.
-                Ok(Stop::Event) => {}
-                Ok(Stop::Signal(libc::SIGSTOP)) => self.signal = libc::SIGSTOP,
-                // It blocks all others: only a fault can come through.
-                Ok(Stop::Signal(_)) => return Err(Error::from_raw_os_error(libc::EFAULT)),
-                Err(Gone) => return Ok(Err(Gone)),
-            }
+    fn run_to_syscall(&mut self, interrupted: &mut dyn FnMut()) -> Result<()> {
+        self.go_on(0);
+        while !self.is_at_syscall(&wait(self.tid, interrupted)?)? {}
+        Ok(())
+    }
+
+    /// Goes on to the next stop, taking `signal` if it is not 0.
+    fn go_on(&self, signal: i32) {
+        // Fails only for one that is killed, as waiting for it will tell.
+        drop(ptrace(libc::PTRACE_SYSCALL, self.tid, signal.cast_unsigned().into()));
+    }
+
+    /// Whether it has come where it enters or leaves a syscall; if not, it goes on.
+    fn is_at_syscall(&self, stop: &Stop) -> Result<bool> {
+        match *stop {
+            Stop::Syscall => return Ok(true),
+            // A stop of the whole process, which it takes part in when it is released.
+            Stop::Event | Stop::Cloned => self.go_on(0),
+            // At once, so that what is sent to undo it comes after it.
+            Stop::Signal(libc::SIGSTOP) => self.go_on(libc::SIGSTOP),
+            // It blocks all others: only a fault can come through.
+            Stop::Signal(_) => return Err(astray()),
         }
+        Ok(false)
+    }
+
+    /// Gives up a thread that must not go on with registers of ours. One that no longer stands still has been killed
+    /// already, perhaps alone, by an exec of another: then the process is to live.
+    fn lose(&mut self, error: &Error) -> Error {
+        end(self.tid, error);
+        self.state = State::Gone;
+        gone()
     }
 
     /// Lets it go on, untraced, where it was. Its syscall returns `result`: `-errno` for an error.
     pub fn release(mut self, result: i64) {
-        if self.is_gone {
+        if self.state != State::Stands {
             return;
         }
         self.registers.rax = result.cast_unsigned();
         let restored = write_registers(self.tid, &self.registers)
             .and_then(|()| set_signal_mask(self.tid, self.mask))
             .and_then(|()| ptrace(libc::PTRACE_DETACH, self.tid, u64::from(self.signal.cast_unsigned())));
-        if let Err(error) = restored {
-            give_up(self.tid, &error);
+        match restored {
+            Ok(()) => self.state = State::Released,
+            Err(error) => drop(self.lose(&error)),
         }
     }
 }
 
-/// Ends a thread that must not go on with registers of ours. One that no longer stands still has been killed already,
-/// perhaps alone, by an exec of another: then the process is to live. Its id is its own until we have waited.
-fn give_up(tid: u32, error: &Error) {
-    match error.raw_os_error() {
-        Some(libc::ESRCH) => while wait(tid).is_ok() {},
-        _ => kill_traced(tid),
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.state == State::Stands {
+            kill(self.tid);
+        }
+        if self.state != State::Released {
+            reap(self.tid);
+        }
     }
 }
 
-/// Why a traced thread has stopped.
-enum Stop {
-    /// At a syscall's beginning or end.
-    Syscall,
-    /// About to take this signal.
-    Signal(i32),
-    /// Interrupted, or stopped with its process.
-    Event,
+/// Other threads changed the program under it.
+fn astray() -> Error {
+    Error::from_raw_os_error(libc::EFAULT)
 }
 
-fn wait(tid: u32) -> std::result::Result<Stop, Gone> {
-    const AT_SYSCALL: i32 = libc::SIGTRAP | 0x80;
-    loop {
-        let mut status = 0;
-        let flags = libc::__WALL | libc::__WNOTHREAD;
-        // SAFETY: `status` is live for the call.
-        let waited = unsafe { libc::waitpid(pid(tid), &raw mut status, flags) };
-        if waited < 0 && Error::last_os_error().kind() == std::io::ErrorKind::Interrupted {
-            continue;
-        }
-        if waited < 0 || !libc::WIFSTOPPED(status) {
-            return Err(Gone);
-        }
-        return Ok(match (status >> 16, libc::WSTOPSIG(status)) {
-            (0, AT_SYSCALL) => Stop::Syscall,
-            (0, signal) => Stop::Signal(signal),
-            _ => Stop::Event,
-        });
+fn end(tid: u32, error: &Error) {
+    if error.raw_os_error() != Some(libc::ESRCH) {
+        kill(tid);
     }
-}
-
-/// ptrace with a number for data.
-fn ptrace(request: libc::c_uint, tid: u32, data: u64) -> Result<()> {
-    let data: *mut c_void = std::ptr::without_provenance_mut(usize::try_from(data).unwrap_or(0));
-    // SAFETY: only for requests that take integers where the pointers stand.
-    check(unsafe { libc::ptrace(request, pid(tid), null_mut::<c_void>(), data) }).map(drop)
-}
-
-fn read_registers(tid: u32) -> Result<libc::user_regs_struct> {
-    // SAFETY: all-zero is a valid value of plain integers.
-    let mut registers: libc::user_regs_struct = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel writes one such structure, which is live.
-    check(unsafe { libc::ptrace(libc::PTRACE_GETREGS, pid(tid), null_mut::<c_void>(), &raw mut registers) })?;
-    Ok(registers)
-}
-
-fn write_registers(tid: u32, registers: &libc::user_regs_struct) -> Result<()> {
-    let registers = &raw const *registers;
-    // SAFETY: the kernel reads one such structure, which is live.
-    check(unsafe { libc::ptrace(libc::PTRACE_SETREGS, pid(tid), null_mut::<c_void>(), registers) }).map(drop)
-}
-
-fn signal_mask(tid: u32) -> Result<u64> {
-    let mut mask = 0_u64;
-    // SAFETY: the kernel writes as many bytes as it is told, to a live word.
-    check(unsafe { libc::ptrace(libc::PTRACE_GETSIGMASK, pid(tid), size_of::<u64>(), &raw mut mask) })?;
-    Ok(mask)
-}
-
-fn set_signal_mask(tid: u32, mask: u64) -> Result<()> {
-    // SAFETY: the kernel reads as many bytes as it is told, from a live word.
-    check(unsafe { libc::ptrace(libc::PTRACE_SETSIGMASK, pid(tid), size_of::<u64>(), &raw const mask) })
-        .map(drop)
 }

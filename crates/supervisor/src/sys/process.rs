@@ -2,7 +2,7 @@
 //! Processes: making, naming and reaping them.
 
 use std::io::{Error, ErrorKind, Result};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::process::Pid;
 
@@ -30,6 +30,15 @@ pub fn share_files(a: u32, b: u32) -> Result<bool> {
     const KCMP_FILES: i32 = 2;
     // SAFETY: integer arguments only.
     check(unsafe { libc::syscall(libc::SYS_kcmp, pid(a), pid(b), KCMP_FILES, 0, 0) }).map(|order| order == 0)
+}
+
+/// Whether our descriptor is the same open file as number `number` of another thread (`kcmp(KCMP_FILE)`).
+pub fn same_file(ours: BorrowedFd<'_>, tid: u32, number: u32) -> Result<bool> {
+    const KCMP_FILE: i32 = 0;
+    let us = std::process::id();
+    // SAFETY: integer arguments only.
+    check(unsafe { libc::syscall(libc::SYS_kcmp, pid(us), pid(tid), KCMP_FILE, ours.as_raw_fd(), number) })
+        .map(|order| order == 0)
 }
 
 /// Which side of a [`fork`] this is.

@@ -152,6 +152,20 @@ static void map_descriptor(void)
 	}
 }
 
+/* Only to be read, as programs and libraries are. */
+static void look_descriptor(void)
+{
+	char *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, target, 0);
+
+	if (page == MAP_FAILED)
+		return;
+	if (!strncmp(page, token, sizeof(token) - 1))
+		wins++;
+	else
+		harmless++;
+	munmap(page, 4096);
+}
+
 static void read_descriptor(void)
 {
 	char buffer[32] = "";
@@ -206,6 +220,7 @@ static const struct race {
 	{ "writev", swap_descriptor, writev_descriptor },
 	{ "truncate", swap_descriptor, truncate_descriptor },
 	{ "map", swap_descriptor, map_descriptor },
+	{ "look", swap_descriptor, look_descriptor },
 	{ "chmod", swap_descriptor, chmod_descriptor },
 	{ "exec", swap_file, exec_path },
 };
