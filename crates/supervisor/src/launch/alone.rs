@@ -141,15 +141,16 @@ fn greet(mut link: UnixStream) -> std::io::Result<Waiter> {
     Ok(Waiter { link, command })
 }
 
-/// Starts the command; returns when it has been executed, or with the errno of its exec. Nothing of that goes
-/// through a descriptor: the rules may forbid the child to write to a pipe.
+/// Starts the command; returns when it has been executed, or with the errno of its exec. What is said before goes
+/// through sockets, which ask nothing: rules that are in force already may forbid to write to a pipe, and so may the new ones.
 fn start(
     mut command: Command,
     enter: impl FnOnce() -> Result<(), String>,
     keeper: &UnixStream,
 ) -> Result<Result<Pid, i32>, Error> {
     let failure = SharedWord::new().map_err(step("cannot share memory with the command"))?;
-    let (mut executed, mut held_until_then) = std::io::pipe().map_err(step("cannot make a pipe"))?;
+    let (mut executed, mut held_until_then) =
+        UnixStream::pair().map_err(step("cannot make a socket pair"))?;
     match sys::fork().map_err(step("cannot start a process"))? {
         Forked::Child => {
             drop(executed);
