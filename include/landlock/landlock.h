@@ -49,7 +49,8 @@ struct landlock_load_attr {
  *   E2BIG   no instruction or more than 4096, a subtype or attributes with more
  *           fields than there are
  *   EACCES  an access the rule may not make
- *   EPERM   ability DEBUG without CAP_SYS_ADMIN
+ *   EPERM   ability DEBUG without CAP_SYS_ADMIN; or rules in force deny writing,
+ *           which making the descriptor takes
  *   EFAULT  an address that is not ours
  *   ENOSPC  refused, and the log did not fit
  */

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -197,7 +198,23 @@ static void prepends_in_kernel(void) {
     IS(open("/dev/null", O_RDONLY) >= 0);
 }
 
+// Rules are loaded before: a descriptor is a file, which is written.
+static void prepends_without_writing(void) {
+    int write = load(valid(LANDLOCK_ACTION_FS_WRITE)), lock = load(valid(LANDLOCK_ACTION_FS_LOCK)), status;
+    int file = open("/dev/null", O_RDONLY);
+    if (fork() == 0) {
+        IS(landlock_prepend(0, &write) == 0 && flock(file, LOCK_UN) == 0);
+        FAILS(load(valid(LANDLOCK_ACTION_FS_LOCK)), EPERM);
+        IS(landlock_prepend(0, &lock) == 0);
+        FAILS(flock(file, LOCK_UN), EPERM);
+        exit(0);
+    }
+    wait(&status);
+    IS(status == 0 && flock(file, LOCK_UN) == 0);
+}
+
 static void prepends_through_landlockd(void) {
+    prepends_without_writing();
     prepends_once();
     int more = load(valid(LANDLOCK_ACTION_FS_LOCK)), count = 1;
     while (landlock_prepend(0, &more) == 0)

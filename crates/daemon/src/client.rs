@@ -17,7 +17,9 @@ use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
 };
+use rustix::process::Uid;
 
+use crate::listen::abstract_name;
 use crate::protocol::{Answer, Parent, Refusal, Request};
 use crate::{SOCKET, rules, socket};
 
@@ -38,6 +40,9 @@ pub enum Error {
     /// Who listens is not root, so it is not landlockd.
     #[error("who answers at {0} is not landlockd: it is not root")]
     Stranger(String),
+    /// Here root may be anybody.
+    #[error("landlockd is not believed in a user namespace: who is root at {0} may be anybody")]
+    Namespace(String),
     /// It said no.
     #[error("landlockd: {0}")]
     Refused(#[from] Refusal),
@@ -156,25 +161,39 @@ impl Daemon {
         }
     }
 
-    /// Connects, to say within ten seconds what is wanted.
+    /// Connects, to say within ten seconds what is wanted: to the path, or to the name where a rule, or somebody, denies the
+    /// way there.
     ///
     /// # Errors
-    /// [`Error::Absent`] and [`Error::Stranger`].
+    /// [`Error::Absent`], [`Error::Stranger`] and [`Error::Namespace`].
     pub fn connect(&self) -> Result<Connection, Error> {
-        let absent = |errno| Error::Absent { path: self.path.clone(), errno };
-        let address = SocketAddrUnix::new(self.path.as_str()).map_err(absent)?;
+        let path = SocketAddrUnix::new(self.path.as_str()).map_err(|errno| absent(&self.path, errno));
+        match self.connect_at(&self.path, &path?) {
+            Err(Error::Absent { errno: Errno::PERM | Errno::ACCESS, .. }) => {
+                let shown = format!("@{}", self.path);
+                let name = abstract_name(&self.path).map_err(|errno| absent(&shown, errno))?;
+                self.connect_at(&shown, &name)
+            }
+            connected => connected,
+        }
+    }
+
+    fn connect_at(&self, shown: &str, address: &SocketAddrUnix) -> Result<Connection, Error> {
+        let absent = |errno| absent(shown, errno);
         let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).map_err(absent)?;
         for which in [Timeout::Send, Timeout::Recv] {
             set_socket_timeout(&socket, which, Some(PATIENCE)).map_err(absent)?;
         }
-        connect(&socket, &address).map_err(absent)?;
+        connect(&socket, address).map_err(absent)?;
         // Somebody else's daemon could give a token of its own choice.
         match socket_peercred(&socket) {
-            Ok(credentials) if credentials.uid.as_raw() == self.user => {
-                Ok(Connection { socket: Arc::new(socket) })
+            Ok(credentials) if credentials.uid.as_raw() != self.user => {
+                Err(Error::Stranger(shown.to_owned()))
             }
-            _ => Err(Error::Stranger(self.path.clone())),
+            Ok(_) if every_user_is_known(&socket) => Ok(Connection { socket: Arc::new(socket) }),
+            Ok(_) => Err(Error::Namespace(shown.to_owned())),
+            Err(errno) => Err(absent(errno)),
         }
     }
 }
@@ -237,6 +256,17 @@ impl Connection {
             None => Err(sent.err().map_or_else(nonsense, silent)),
         }
     }
+}
+
+/// Whether numbers of users are the machine's: in a user namespace of somebody's own root is who made it, and the last number
+/// is nobody. The kernel says so before it asks anybody whether this may be changed, which takes no file of `/proc`.
+fn every_user_is_known(socket: &OwnedFd) -> bool {
+    const LAST: u32 = u32::MAX - 1;
+    rustix::fs::fchown(socket, Some(Uid::from_raw(LAST)), None) != Err(Errno::INVAL)
+}
+
+fn absent(path: &str, errno: Errno) -> Error {
+    Error::Absent { path: path.to_owned(), errno }
 }
 
 fn granted(answer: Answer, connection: Connection) -> Result<Grant, Error> {

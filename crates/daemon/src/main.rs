@@ -13,12 +13,12 @@ use landlock_daemon::{Kernel, confine, listen};
 
 /// Loads rules into the kernel for processes that may not.
 ///
-/// Started by systemd, it takes the socket that is handed over, and ends when nobody has wanted anything for a while;
+/// Started by systemd, it takes the sockets that are handed over, and ends when nobody has wanted anything for a while;
 /// what it loaded stays in force. Needs root. It has no configuration.
 #[derive(Parser)]
 #[command(name = "landlockd", version, max_term_width = 100)]
 struct Cli {
-    /// Listen at this path, and do not end: for machines without systemd.
+    /// Listen at this path, and at it as an abstract name, and do not end: for machines without systemd.
     #[arg(long, value_name = "PATH")]
     socket: Option<PathBuf>,
 }
@@ -44,15 +44,15 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<End> {
-    let (socket, idle) = match (&cli.socket, listen::inherited()?) {
+    let (sockets, idle) = match (&cli.socket, listen::inherited()?) {
         (Some(path), _) => (listen::bound(path)?, None),
-        (None, Some(socket)) => (socket, Some(IDLE)),
-        (None, None) => bail!("systemd handed over no socket; without systemd, give --socket a path"),
+        (None, inherited) if !inherited.is_empty() => (inherited, Some(IDLE)),
+        (None, _) => bail!("systemd handed over no socket; without systemd, give --socket a path"),
     };
     let kernel = Kernel::open().context("the kernel target cannot be used")?;
     let confined = confine::confine(Some(Path::new(landlock_kernel::FOLDER)))?;
     if !confined.landlock {
         eprintln!("landlockd: mainline Landlock is off on this machine; files are not closed to the daemon");
     }
-    Ok(serve(&socket, kernel, idle)?)
+    Ok(serve(&sockets, kernel, idle)?)
 }

@@ -82,17 +82,19 @@ pub enum End {
 
 /// How often is looked whether what it enforces with is still there, and what nobody needs is collected.
 const LOOK: Duration = Duration::from_secs(5);
+/// Clients of one socket that are accepted at once.
+const TURN: usize = 256;
 
 /// Serves clients until nobody wanted anything for `idle`, or for ever.
 ///
 /// # Errors
-/// If the socket fails.
-pub fn serve<E: Enforcer>(socket: &OwnedFd, enforcer: E, idle: Option<Duration>) -> Result<End, Errno> {
+/// If a socket fails.
+pub fn serve<E: Enforcer>(sockets: &[OwnedFd], enforcer: E, idle: Option<Duration>) -> Result<End, Errno> {
     let mut server = Server { enforcer: Arc::new(Mutex::new(enforcer)), lanes: HashMap::new() };
     let mut quiet = Duration::ZERO;
     let mut looked = Instant::now();
     loop {
-        let mut ready = [PollFd::new(socket, PollFlags::IN)];
+        let mut ready: Vec<_> = sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
         let wait = idle.map_or(LOOK, |idle| LOOK.min(idle));
         let asked = match poll(&mut ready, Timespec::try_from(wait).ok().as_ref()) {
             Ok(asked) => asked > 0,
@@ -105,7 +107,7 @@ pub fn serve<E: Enforcer>(socket: &OwnedFd, enforcer: E, idle: Option<Duration>)
             return Ok(End::Gone);
         }
         if asked {
-            server.accept(socket)?;
+            sockets.iter().try_for_each(|socket| server.accept(socket))?;
         }
         if looked.elapsed() >= LOOK {
             lock(&server.enforcer).collect();
@@ -144,9 +146,9 @@ impl<E: Enforcer> Server<E> {
         !self.lanes.is_empty()
     }
 
-    /// Accepts all who wait.
+    /// Accepts those who wait, and not for ever: others wait at another socket.
     fn accept(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
-        loop {
+        for _ in 0..TURN {
             match accept_with(socket, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
                 Ok(client) => self.hand_over(client),
                 Err(Errno::AGAIN) => return Ok(()),
@@ -159,6 +161,7 @@ impl<E: Enforcer> Server<E> {
                 Err(errno) => return Err(errno),
             }
         }
+        Ok(())
     }
 
     /// Gives a client to its user's lane. It is dropped if there is no place, which it takes for a no.

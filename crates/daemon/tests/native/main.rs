@@ -3,5 +3,6 @@
 
 mod confined;
 mod fake;
+mod name;
 mod protocol;
 mod service;

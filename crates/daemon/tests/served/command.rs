@@ -9,7 +9,7 @@ use std::process::{Command, Output};
 use crate::{ONE, Running, becomes};
 
 /// A rule that denies actions, as a file has it.
-fn text(name: &str, actions: u32) -> String {
+pub fn text(name: &str, actions: u32) -> String {
     format!(
         ".rule {name}\n.event FS\n.license \"GPL\"\n    r0 = *(u64 *)(r1 + 24)\n    r0 &= {actions}\n    exit\n"
     )

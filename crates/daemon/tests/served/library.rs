@@ -46,7 +46,7 @@ fn a_sandbox_of_a_user_s_is_the_kernel_s_while_the_daemon_is_there() {
             assert_eq!(target(), Some(Target::Kernel));
         });
         assert!(write_to(&file).is_ok());
-        // One after the other. What may not write cannot ask the daemon, so it is another rule.
+        // One after the other.
         as_user(ONE, || {
             sandbox("no_lock", LOCK, choice).enter().unwrap();
             assert!(refused(&unlock()) && Command::new("true").status().is_ok());

@@ -14,7 +14,7 @@ use landlock_daemon::protocol::Why;
 use landlock_kernel::{Engine, enter};
 
 use crate::command::{folder, landlock};
-use crate::{LOCK, ONE, Running, as_user, becomes, denies, domain, refused, unlock};
+use crate::{FEW, LOCK, ONE, Running, as_user, becomes, denies, domain, refused, unlock};
 
 /// Waits until no domain of the users' is left.
 pub fn nothing_is_left() {
@@ -55,7 +55,7 @@ fn a_thousand_clients_at_once_are_served_or_refused() {
     rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
     let daemon = Running::start();
     confined(ONE + 1, "first", || ()).unwrap();
-    becomes(|| daemon.descriptors() < 20);
+    becomes(|| daemon.descriptors() < FEW);
     let before = daemon.descriptors();
     let (served, full) = (AtomicU32::new(0), AtomicU32::new(0));
     // All of them are there until all have their answer, so no place becomes free.
@@ -136,7 +136,7 @@ fn two_hundred_commands_at_once_are_all_confined() {
         let file = format!("/tmp/made-{index}");
         assert_eq!(std::fs::remove_file(&file).is_ok(), index % 2 == 1, "{file}");
     }
-    becomes(|| daemon.descriptors() < 20);
+    becomes(|| daemon.descriptors() < FEW);
     nothing_is_left();
 }
 

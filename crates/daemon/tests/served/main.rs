@@ -6,6 +6,7 @@ mod command;
 mod library;
 mod load;
 mod logs;
+mod strict;
 mod users;
 mod v7;
 
@@ -33,6 +34,9 @@ const LOCK: u32 = 128;
 /// Users of the tests'.
 const ONE: u32 = 1000;
 const OTHER: u32 = 1001;
+
+/// A daemon that nobody asks anything has fewer descriptors.
+const FEW: usize = 24;
 
 /// A rule that denies actions.
 fn denies(name: &str, actions: u32) -> Rule {

@@ -14,7 +14,7 @@ use landlock_daemon::protocol::Why;
 use landlock_kernel::{DomainId, Engine, enter};
 
 use crate::{
-    EXEC, LOCK, ONE, OTHER, Running, WRITE, anybodys, as_user, becomes, denies, domain, load, refused,
+    EXEC, FEW, LOCK, ONE, OTHER, Running, WRITE, anybodys, as_user, becomes, denies, domain, load, refused,
     unlock, write_to,
 };
 
@@ -216,7 +216,7 @@ fn many_clients_at_once_are_served() {
     .unwrap();
     let daemon = Running::start();
     as_user(ONE, || load(&[denies("first", WRITE)]));
-    becomes(|| daemon.descriptors() < 20);
+    becomes(|| daemon.descriptors() < FEW);
     let before = daemon.descriptors();
     let served = AtomicU32::new(0);
     thread::scope(|scope| {
