@@ -20,6 +20,7 @@ mod modules;
 mod qemu;
 mod requirement;
 pub mod selftest;
+mod systemd;
 mod userland;
 
 use std::process::ExitCode;
@@ -60,6 +61,9 @@ pub struct Options {
     /// Take Python and ordinary tools of this machine along, ahead of busybox's
     #[arg(long)]
     userland: bool,
+    /// Boot Debian's systemd, which starts COMMAND
+    #[arg(long, conflicts_with = "userland")]
+    systemd: bool,
     /// Load this kernel module, and those it needs, before COMMAND
     #[arg(long, value_name = "NAME")]
     module: Vec<String>,
@@ -100,7 +104,7 @@ pub struct Options {
 
 /// Boots the guest, runs the command, and gives its status.
 pub fn run(options: &Options) -> Result<ExitCode> {
-    let parts = cache::open()?.parts(options.kernel, options.update)?;
+    let parts = cache::open()?.parts(options.kernel, options.update, options.systemd)?;
     let binaries = cargo::build(&options.cargo_bin, &options.cargo_test, options.release)?;
     let scratch = tempfile::tempdir()?;
     let initramfs = guest::initramfs(&parts, options, &binaries)?;

@@ -94,6 +94,8 @@ const ATTACKED: &[&str] = &[
 ];
 /// The built `landlockd` comes with its tests.
 const DAEMON: &[&str] = &["--cargo-test=landlock-daemon", "--cargo-bin=landlock", "--smp=2"];
+/// With the units' own manager.
+const SYSTEMD: &[&str] = &["--cargo-test=landlock-daemon", "--cargo-bin=landlock", "--smp=2", "--systemd"];
 const USER: &[&str] = &["--cargo-test=landlock-bpf", "--cargo-test=landlock-kernel", "--user"];
 
 const LIBRARY: &[&str] = &["--cargo-test=ebpf-landlock", "--smp=2"];
@@ -127,6 +129,13 @@ pub const GROUPS: &[Group] = &[
         command: "served --ignored --nocapture --test-threads=1",
         boots: &BOOTS,
         minutes: 40,
+    },
+    Group {
+        name: "systemd",
+        guest: SYSTEMD,
+        command: "systemd --ignored --nocapture --test-threads=1",
+        boots: ANY,
+        minutes: 30,
     },
     Group { name: "internals", guest: ENGINE, command: "landlock_kernel --ignored", boots: BPF, minutes: 5 },
     Group {

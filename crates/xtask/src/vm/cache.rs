@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Kernels, busybox and if need be an emulator, fetched once per machine.
+//! Kernels, busybox and if need be systemd and an emulator, fetched once per machine.
 //!
 //! `$XDG_CACHE_HOME/ebpf-landlock/vm` (or `~/.cache/…`) holds one folder per release, which never
 //! changes once it is there, and one file per series that names its release. What a series means moves
@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use super::debian::{Archive, KERNEL_SUITES};
 use super::emulator::Emulator;
 use super::kernel::{Kernel, Series};
+use super::systemd;
 
 const BUSYBOX: &str = "busybox-static";
 
@@ -39,13 +40,15 @@ pub struct Parts {
     pub kernel: Kernel,
     /// A statically linked busybox.
     pub busybox: PathBuf,
+    /// Packages with systemd, if it was asked for.
+    pub systemd: Option<PathBuf>,
     /// What runs it.
     pub emulator: Emulator,
 }
 
 impl Cache {
     /// The parts of a guest with a kernel of this series; with `update`, the newest there is.
-    pub fn parts(self, series: Series, update: bool) -> Result<Parts> {
+    pub fn parts(self, series: Series, update: bool, systemd: bool) -> Result<Parts> {
         let pointer = self.root.join(format!("series-{series}"));
         let mut archive = None;
         if update || !pointer.exists() {
@@ -61,10 +64,12 @@ impl Cache {
             let version = newest.get("Version").context("busybox without a version")?;
             packages(&mut archive)?.unpack(&[format!("{BUSYBOX}={version}")], folder)
         })?;
+        let systemd = systemd.then(|| self.folder("systemd", systemd::unpack)).transpose()?;
         let emulator = Emulator::find(|fill| self.folder("emulator", fill))?;
         Ok(Parts {
             kernel: Kernel::open(&kernel, &release)?,
             busybox: busybox.join("usr/bin/busybox"),
+            systemd,
             emulator,
         })
     }

@@ -49,6 +49,13 @@ impl Archive {
         stanzas(&text).into_iter().next().with_context(|| format!("the mirror has no package {package}"))
     }
 
+    /// A package and those it needs, each `name=version`: what apt would install on a machine without any.
+    pub fn needed(&self, package: &str) -> Result<Vec<String>> {
+        let mut plan = self.apt("apt-get");
+        let plan = output(plan.args(["--simulate", "--no-install-recommends", "install", package]))?;
+        Ok(plan.lines().filter_map(installed).collect())
+    }
+
     /// Unpacks packages, each `name=version`, into a folder.
     pub fn unpack(&self, packages: &[String], into: &Path) -> Result<()> {
         eprintln!("xtask: fetching {}", packages.join(" "));
@@ -89,6 +96,12 @@ pub fn pinned_dependencies(stanza: &Stanza) -> Vec<String> {
     };
     let depends = stanza.get("Depends").map_or("", String::as_str);
     depends.split(',').filter_map(pinned).collect()
+}
+
+/// The `name=version` of a line of apt's plan: `Inst name (version suite [architecture])`.
+fn installed(line: &str) -> Option<String> {
+    let (name, version) = line.strip_prefix("Inst ")?.split_once(" (")?;
+    Some(format!("{name}={}", version.split(' ').next()?))
 }
 
 /// The main Debian archive as this machine is configured for it.
@@ -194,5 +207,11 @@ Version: 1
         let expected = ["linux-base-7.3.4=7.3.4-1~bpo13+1", "linux-modules=7.3.4-1~bpo13+1"];
         assert_eq!(pinned_dependencies(&packages[0]), expected);
         assert_eq!(pinned_dependencies(&packages[1]), [""; 0]);
+    }
+
+    #[test]
+    fn what_would_be_installed_is_read_from_apt_s_plan() {
+        let plan = "Inst libc6 (2.41-12 Debian:13.7/stable [amd64]) []\nConf libc6 (2.41-12 Debian:13.7/stable [amd64])\n";
+        assert_eq!(plan.lines().filter_map(installed).collect::<Vec<_>>(), ["libc6=2.41-12"]);
     }
 }

@@ -12,7 +12,7 @@ use object::read::elf::{FileHeader, ProgramHeader};
 use super::cache::Parts;
 use super::cargo::StaticBinary;
 use super::cpio::Tree;
-use super::{Options, modules, userland};
+use super::{Options, modules, systemd, userland};
 
 /// Where things are copied to unless told otherwise.
 const TEST_FOLDER: &str = "test";
@@ -61,6 +61,9 @@ pub fn initramfs(parts: &Parts, options: &Options, binaries: &[StaticBinary]) ->
     if options.userland {
         userland::add(&mut tree)?;
     }
+    if let Some(folder) = &parts.systemd {
+        systemd::put(&mut tree, folder)?;
+    }
     check_interpreters(&tree)?;
     tree.encode()
 }
@@ -95,8 +98,10 @@ fn add_modules(tree: &mut Tree, parts: &Parts, options: &Options) -> Result<()> 
 fn settings(release: &str, options: &Options) -> String {
     let disk = if options.disk { "yes" } else { "no" };
     let user = if options.user { "user" } else { "root" };
+    let systemd = if options.systemd { "yes" } else { "no" };
     let release = quote(release);
-    format!("RELEASE={release}\nPROCESSORS={}\nDISK={disk}\nRUN_AS={user}\n", options.smp)
+    let processors = options.smp;
+    format!("RELEASE={release}\nPROCESSORS={processors}\nDISK={disk}\nRUN_AS={user}\nSYSTEMD={systemd}\n")
 }
 
 fn requirements(options: &Options) -> String {
@@ -121,7 +126,8 @@ fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-fn add(tree: &mut Tree, from: &Path, to: &str) -> Result<()> {
+/// Adds a file or a folder with all in it.
+pub fn add(tree: &mut Tree, from: &Path, to: &str) -> Result<()> {
     let metadata = from.metadata()?;
     if metadata.is_file() {
         tree.file(to, metadata.permissions().mode() & 0o7777, std::fs::read(from)?);

@@ -1,12 +1,12 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The first process of the guest. Reads /guest/settings, /guest/modules, /guest/requirements and
-# /guest/command, all written by the host. Speaks to the host through three virtio ports: "out" and
+# The first process of the guest, or, as `/init run`, what systemd starts. Reads /guest/settings,
+# /guest/modules, /guest/requirements and /guest/command, all written by the host. Speaks to the host through three virtio ports: "out" and
 # "err" carry the command's output, "control" one line: "status N" or "refused REASON". A guest that
 # ends without that line has no verdict.
 
 # The first root file system cannot be pivoted away from; a bind mount of it can.
-if [ "$GUEST_ROOT" != mounted ]; then
+if [ "$1" != run ] && [ "$GUEST_ROOT" != mounted ]; then
     /bin/busybox mount --bind / /guest/root
     cd /guest/root || exit
     /bin/busybox mount --move . /
@@ -77,27 +77,35 @@ require_btf() {
 # Ends what the command left behind, so that its output ends too. Kernel threads do not mind.
 end_leftovers() {
     for process in /proc/[0-9]*; do
-        case ${process#/proc/} in 1 | "$OUT_PUMP" | "$ERR_PUMP") ;; *) kill -9 "${process#/proc/}" ;; esac
+        case ${process#/proc/} in 1 | $$ | "$OUT_PUMP" | "$ERR_PUMP") ;; *) kill -9 "${process#/proc/}" ;; esac
     done 2> /dev/null
 }
 
-chmod 755 / # a tmpfs begins as 1777
-mount_all
-. /guest/settings
+load_modules() {
+    for module in /guest/modules/*.ko; do
+        [ ! -e "$module" ] || insmod "$module" || refuse "cannot load $module"
+    done
+}
 
-for module in /guest/modules/*.ko; do
-    [ ! -e "$module" ] || insmod "$module" || refuse "cannot load $module"
-done
+. /guest/settings
+if [ "$1" != run ]; then
+    chmod 755 / # a tmpfs begins as 1777
+    mount_all
+    load_modules
+fi
 CONTROL=$(port control)
 OUT=$(port out)
 ERR=$(port err)
 [ -c "$CONTROL" ] && [ -c "$OUT" ] && [ -c "$ERR" ] || refuse "the virtio ports are missing"
 
-[ "$(uname -r)" = "$RELEASE" ] || refuse "the kernel is $(uname -r), not $RELEASE"
-[ "$(nproc)" = "$PROCESSORS" ] || refuse "$(nproc) processors came up, not $PROCESSORS"
-[ "$DISK" = no ] || mount -t ext4 /dev/vda /mnt || refuse "cannot mount the disk"
-. /guest/requirements
-ip link set lo up
+if [ "$1" != run ]; then
+    [ "$(uname -r)" = "$RELEASE" ] || refuse "the kernel is $(uname -r), not $RELEASE"
+    [ "$(nproc)" = "$PROCESSORS" ] || refuse "$(nproc) processors came up, not $PROCESSORS"
+    [ "$DISK" = no ] || mount -t ext4 /dev/vda /mnt || refuse "cannot mount the disk"
+    . /guest/requirements
+    ip link set lo up
+    [ "$SYSTEMD" = no ] || exec /usr/lib/systemd/systemd --unit=guest.service
+fi
 
 # Pipes, so that /dev/stdout can be opened again and nothing takes the ports for a terminal.
 mkfifo -m 666 /run/out /run/err

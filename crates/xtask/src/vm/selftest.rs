@@ -101,6 +101,19 @@ const CASES: &[Case] = &[
         ..SAYS
     },
     Case {
+        promise: "systemd is the first process, and the command's status and streams are ours all the same",
+        arguments: &[
+            "--systemd",
+            "--",
+            "sh",
+            "-c",
+            "cat /proc/1/comm; systemctl is-active guest sysinit.target; exit 3",
+        ],
+        status: 3,
+        out: "systemd\nactive\nactive\n",
+        ..SAYS
+    },
+    Case {
         promise: "an unmet requirement is no verdict",
         arguments: &["--require=preempt=none", "--", "echo", "ran"],
         status: NO_VERDICT,
