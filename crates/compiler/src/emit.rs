@@ -24,6 +24,8 @@ mod residual;
 mod runs;
 mod wrapper;
 
+use std::collections::BTreeSet;
+
 use crate::abi::{Actions, STACK_SIZE, context, hook};
 use crate::domain::{Composed, Domain};
 use crate::hooks::{self, Arg2, Asked, Hook, Instance};
@@ -149,14 +151,17 @@ pub enum EmitError {
         /// Bytes there are.
         left: usize,
     },
-    /// A hook does not say by which name an object is reached.
+    /// Hooks do not say by which name an object is reached.
     #[error(
-        "at hook {hook} the kernel does not say through which mount an object is reached, so rules of events of the \
-         file system cannot compare it with handles; tie them to FILE_OPEN, FILE_PERMISSION or MMAP_FILE"
+        "rule {rule} compares with handles at hooks where the kernel does not say through which mount an object is \
+         reached: {}; tie it to FILE_OPEN, FILE_PERMISSION or MMAP_FILE, or take the supervisor target",
+        .hooks.join(", ")
     )]
     NoName {
-        /// The hook.
-        hook: &'static str,
+        /// The rule's name.
+        rule: String,
+        /// The hooks.
+        hooks: Vec<&'static str>,
     },
     /// A map of handles is too large.
     #[error("map {map} has room for more than {limit} handles, the limit in the kernel")]
@@ -205,12 +210,11 @@ pub fn emit(
     layout: &Layout,
     report: Report,
 ) -> Result<Option<Program>, EmitError> {
-    let fixed = compare::comparing(domain).filter(|_| MOUNTING.contains(&hook.name));
-    let ask = |instance| match fixed {
-        Some(rule) => (instance, Composed::Deny { rule }),
-        None => (instance, domain.specialise_to_tell(&known(instance))),
-    };
-    let questions: Vec<(&Instance, Composed)> = hook.instances.iter().map(ask).collect();
+    let questions = questions(hook, domain);
+    if let Some(rule) = nameless(&questions).next() {
+        let rule = domain.rules()[rule].name().to_owned();
+        return Err(EmitError::NoName { rule, hooks: vec![hook.name] });
+    }
     let runs = Runs::of(domain, hook.name);
     if runs.is_none() && questions.iter().all(|(_, composed)| matches!(composed, Composed::Allow)) {
         return Ok(None);
@@ -230,6 +234,32 @@ pub fn emit(
     let asks = questions.iter().any(|(_, composed)| !matches!(composed, Composed::Allow));
     let linked = body.end(arguments, hook, report, asks)?;
     Ok(Some(Program { insns: linked.insns, maps: linked.maps, functions: linked.starts }))
+}
+
+/// Positions of rules that compare with handles at the hook, and cannot in the kernel: it has an object there, and no name.
+/// A domain with such rules has no program at the hook.
+pub fn without_a_name(hook: &'static Hook, domain: &Domain) -> BTreeSet<usize> {
+    nameless(&questions(hook, domain)).collect()
+}
+
+fn nameless(questions: &Questions<'_>) -> impl Iterator<Item = usize> {
+    let nameless = questions.iter().filter(|(instance, _)| object::name(instance.handle).is_none());
+    nameless.flat_map(|(_, composed)| match composed {
+        Composed::Residuals(residuals) => {
+            let compare = residuals.iter().filter(|(_, residual)| Reads::of(residual).handles);
+            compare.map(|(rule, _)| *rule).collect()
+        }
+        _ => Vec::new(),
+    })
+}
+
+fn questions(hook: &'static Hook, domain: &Domain) -> Vec<(&'static Instance, Composed)> {
+    let fixed = compare::comparing(domain).filter(|_| MOUNTING.contains(&hook.name));
+    let ask = |instance| match fixed {
+        Some(rule) => (instance, Composed::Deny { rule }),
+        None => (instance, domain.specialise_to_tell(&known(instance))),
+    };
+    hook.instances.iter().map(ask).collect()
 }
 
 /// Hooks at which mounts are moved: what is beneath what would change under rules that compare with files.

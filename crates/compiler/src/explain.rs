@@ -12,10 +12,14 @@ mod operations;
 mod reply;
 mod text;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::classic::Filter;
 use crate::domain::{Domain, Layer};
+use crate::emit;
+use crate::hooks::TABLE;
 use crate::rule::Rule;
 use operations::OPERATIONS;
 
@@ -35,6 +39,18 @@ pub struct Explanation {
     /// The answers of the rules tied to a hook, in the order of `rules`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hooks: Vec<Hooked>,
+    /// Rules for which the kernel target refuses the whole: they compare with handles where the kernel has no name.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_in_the_kernel: Vec<Nameless>,
+}
+
+/// A rule of an event of the file system that compares with handles at hooks without a name to compare.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Nameless {
+    /// Its name.
+    pub rule: String,
+    /// The hooks.
+    pub hooks: Vec<&'static str>,
 }
 
 /// One rule.
@@ -85,7 +101,19 @@ pub fn explain(domain: &Domain) -> Explanation {
         filters,
         operations: operations.iter().map(|operation| commands::explained(domain, operation)).collect(),
         hooks: at_hooks.into_iter().map(hooked).collect(),
+        not_in_the_kernel: nameless(domain),
     }
+}
+
+fn nameless(domain: &Domain) -> Vec<Nameless> {
+    let mut hooks = BTreeMap::<usize, Vec<&'static str>>::new();
+    for hook in TABLE {
+        for rule in emit::without_a_name(hook, domain) {
+            hooks.entry(rule).or_default().push(hook.name);
+        }
+    }
+    let of = |(rule, hooks): (usize, _)| Nameless { rule: domain.rules()[rule].name().to_owned(), hooks };
+    hooks.into_iter().map(of).collect()
 }
 
 /// The filters, and for each rule the cookies it may be asked for; nothing if there are no filters.

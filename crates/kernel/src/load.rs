@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use landlock_bpf::map::{Map, Update};
 use landlock_bpf::pin::Folder;
 use landlock_compiler::domain::Domain;
-use landlock_compiler::emit::{self, Compared, MapSlot, Report};
+use landlock_compiler::emit::{self, Compared, EmitError, MapSlot, Report};
 use landlock_compiler::hooks::Hook;
 use rustix::io::Errno;
 
@@ -66,6 +66,7 @@ impl Wanted<'_> {
     }
 
     fn publish(&self, change: &Change<'_>) -> Result<(About, Lock)> {
+        self.names()?;
         let (place, hold) = change.reserve()?;
         self.note_ancestors(place)?;
         self.note_shown(place)?;
@@ -87,6 +88,22 @@ impl Wanted<'_> {
         about.write(hold.folder())?;
         change.publish(&about)?;
         Ok((about, hold))
+    }
+
+    /// Whether rules compare where this kernel has an object's name.
+    fn names(&self) -> Result<()> {
+        if self.domain.maps().is_empty() {
+            return Ok(());
+        }
+        let layout = self.kernel.layout()?;
+        let here = self.hooks.iter().filter(|hook| layout.hooks.contains_key(hook.name));
+        let nameless: Vec<_> =
+            here.map(|hook| (hook.name, emit::without_a_name(hook, &self.domain))).collect();
+        let Some(rule) = nameless.iter().find_map(|(_, rules)| rules.first()) else { return Ok(()) };
+        let hooks =
+            nameless.iter().filter(|(_, rules)| rules.contains(rule)).map(|(hook, _)| *hook).collect();
+        let rule = self.domain.rules()[*rule].name().to_owned();
+        Err(EmitError::NoName { rule, hooks }.into())
     }
 
     /// The domain's maps of handles, filled: those of the domain it extends are that one's.

@@ -82,3 +82,30 @@ fn filters_say_for_which_cookies_rules_are_asked() {
         .exits(0)
         .prints("filter, 4 instructions: cookie 5, ALLOW\n");
 }
+
+/// What the kernel target refuses is said beforehand, and of no rule that it takes.
+#[test]
+fn rules_that_compare_without_a_path_are_told_as_the_supervisor_s() {
+    let rule = |event: &str, actions: u32| {
+        format!(
+            ".rule compares\n.abi 2\n.event {event}\n.license \"GPL\"\n.map list fs 4\n r2 = *(u64 *)(r1 + 24)\n \
+             r0 = 0\n if r2 & {actions} goto look\n exit\nlook:\n r4 = *(u64 *)(r1 + 16)\n r1 = 0\n r2 = map list\n \
+             r3 = 1\n call cmp_fs_beneath\n exit\n"
+        )
+    };
+    let folder = Folder::new();
+    folder.write("removes.s", rule("FS", 32));
+    let ran = folder.landlock(["explain", "removes.s"]).exits(0);
+    let told = "refused on the kernel target, which has no path for rule removes to compare with handles at:\n    \
+                inode_unlink; inode_rmdir; inode_rename\n";
+    assert!(ran.stdout().ends_with(told), "{ran}");
+    let page = folder.landlock(["explain", "--json", "removes.s"]).exits(0).stdout();
+    let page: serde_json::Value = serde_json::from_str(&page).unwrap();
+    let hooks = serde_json::json!(["inode_unlink", "inode_rmdir", "inode_rename"]);
+    assert_eq!(page["not_in_the_kernel"], serde_json::json!([{"rule": "removes", "hooks": hooks}]));
+    for (event, actions) in [("FS", 64), ("FS_IOCTL", 1)] {
+        folder.write("takes.s", rule(event, actions));
+        let ran = folder.landlock(["explain", "takes.s"]).exits(0);
+        assert!(!ran.stdout().contains("kernel target"), "{ran}");
+    }
+}

@@ -77,15 +77,6 @@ impl Arguments<'_> {
         Ok(!way.is_empty())
     }
 
-    /// From an object to its dentry and its mount.
-    pub fn name(&self, handle: HandleKind) -> Result<[Member; 2], EmitError> {
-        match handle {
-            HandleKind::File => Ok([Member::FileDentry, Member::FileMount]),
-            HandleKind::Path => Ok([Member::PathDentry, Member::PathMount]),
-            HandleKind::Dentry | HandleKind::Inode => Err(EmitError::NoName { hook: self.hook }),
-        }
-    }
-
     /// Puts down the dentry and the mount of an object, as numbers, for comparisons; 0 where there is none. Clobbers
     /// `r1` to `r3`.
     pub fn relations(
@@ -94,7 +85,7 @@ impl Arguments<'_> {
         expression: &'static str,
         handle: HandleKind,
     ) -> Result<(), EmitError> {
-        let [dentry, mount] = self.name(handle)?;
+        let Some(name) = name(handle) else { return Ok(()) };
         let none = code.label();
         code.store(Size::Double, Reg::R10, compare::ARGUMENTS, ARGUMENTS);
         for place in [compare::DENTRY, compare::MOUNT] {
@@ -105,7 +96,7 @@ impl Arguments<'_> {
         self.follow(code, expression, none)?;
         unless_null(code, none);
         code.set(Reg::R3, Reg::R1);
-        for (place, member) in [(compare::DENTRY, dentry), (compare::MOUNT, mount)] {
+        for (place, member) in [compare::DENTRY, compare::MOUNT].into_iter().zip(name) {
             code.set(Reg::R1, Reg::R3);
             self.member(code, member)?;
             code.forget(Reg::R1);
@@ -131,6 +122,15 @@ impl Arguments<'_> {
         }
         code.store(Size::Double, Reg::R10, CONTEXT + crate::abi::context::ARG1, Reg::R1);
         Ok(())
+    }
+}
+
+/// From an object to its dentry and its mount, if it has them.
+pub(super) fn name(handle: HandleKind) -> Option<[Member; 2]> {
+    match handle {
+        HandleKind::File => Some([Member::FileDentry, Member::FileMount]),
+        HandleKind::Path => Some([Member::PathDentry, Member::PathMount]),
+        HandleKind::Dentry | HandleKind::Inode => None,
     }
 }
 

@@ -375,3 +375,58 @@ fn every_kind_of_handle_is_asked_for_its_mode() {
             .all(|instance| instance.asked == hooks::Asked::Always || instance.handle == HandleKind::Dentry)
     );
 }
+
+/// A rule of the event FS that compares with handles for these actions, and another that does not compare.
+fn comparing_for(actions: Actions) -> Domain {
+    let text = format!(
+        ".rule compares\n.abi 2\n.event FS\n.license \"GPL\"\n.map list fs 4\n r2 = *(u64 *)(r1 + 24)\n r0 = 0\n \
+         if r2 & {} goto look\n exit\nlook:\n r4 = *(u64 *)(r1 + 16)\n r1 = 0\n r2 = map list\n r3 = 1\n \
+         call cmp_fs_beneath\n exit\n",
+        actions.bits()
+    );
+    let object = crate::asm::parse(&text, "rule.s").unwrap().remove(0);
+    let compares = crate::verify::verify_newest(object, &Loader::default()).unwrap();
+    Domain::prepended([returns(0), compares])
+}
+
+/// Hooks where an object is an inode or a dentry, and no others, are refused, and there only what rules compare for.
+#[test]
+fn rules_compare_where_there_is_a_path() {
+    let refused = |actions: Actions| -> Vec<&'static str> {
+        let domain = comparing_for(actions);
+        let at = |hook: &&'static Hook| {
+            let without = without_a_name(hook, &domain);
+            let emitted = emit(hook, &domain, &layouts()[2], Report::Silent).map(drop);
+            let hooks = vec![hook.name];
+            let refused = EmitError::NoName { rule: "compares".into(), hooks };
+            match without.first() {
+                Some(rule) => assert_eq!((*rule, emitted), (0, Err(refused)), "{}", hook.name),
+                None => assert!(!matches!(emitted, Err(EmitError::NoName { .. })), "{}", hook.name),
+            }
+            !without.is_empty()
+        };
+        hooks::TABLE.iter().filter(at).map(|hook| hook.name).collect()
+    };
+    let has_no_path = |hook: &&Hook| {
+        let instances = hook.instances.iter().filter(|instance| instance.event == Event::Fs);
+        instances
+            .into_iter()
+            .any(|instance| matches!(instance.handle, HandleKind::Dentry | HandleKind::Inode))
+    };
+    let all: Vec<_> = hooks::TABLE.iter().filter(has_no_path).map(|hook| hook.name).collect();
+    assert_eq!(refused(Actions::all()), all);
+    assert_eq!(all.len(), 26);
+    for with_path in
+        ["file_open", "file_permission", "mmap_file", "inode_getattr", "move_mount", "file_truncate"]
+    {
+        assert!(!all.contains(&with_path));
+    }
+    assert_eq!(refused(Actions::IOCTL | Actions::LOCK | Actions::FCNTL), [""; 0]);
+    // What opens, reads or executes is asked about by the inode before.
+    assert_eq!(refused(Actions::GET), ["inode_permission"]);
+    assert_eq!(refused(Actions::EXEC), ["inode_permission"]);
+    assert!(refused(Actions::READ).contains(&"inode_permission"));
+    let names = ["inode_create", "inode_link", "inode_symlink", "inode_mkdir", "inode_mknod", "inode_rename"];
+    assert_eq!(refused(Actions::NEW), names);
+    assert_eq!(refused(Actions::REMOVE), ["inode_unlink", "inode_rmdir", "inode_rename"]);
+}

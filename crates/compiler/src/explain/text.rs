@@ -26,13 +26,18 @@ impl fmt::Display for Explanation {
             writeln!(f, "\n{heading}:")?;
             list(f, &operations)?;
         }
-        match self.hooks.as_slice() {
-            [] => Ok(()),
-            hooks => {
-                writeln!(f, "\nasked once for each cookie:")?;
-                hooks.iter().try_for_each(|hooked| writeln!(f, "{INDENT}{hooked}"))
-            }
+        if !self.hooks.is_empty() {
+            writeln!(f, "\nasked once for each cookie:")?;
+            self.hooks.iter().try_for_each(|hooked| writeln!(f, "{INDENT}{hooked}"))?;
         }
+        self.not_in_the_kernel.iter().try_for_each(|rule| {
+            writeln!(
+                f,
+                "\nrefused on the kernel target, which has no path for rule {} to compare with handles at:",
+                Printable(&rule.rule)
+            )?;
+            list(f, &rule.hooks)
+        })
     }
 }
 

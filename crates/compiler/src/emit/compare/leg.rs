@@ -8,9 +8,9 @@
 
 use super::super::code::{Code, Function, Label};
 use super::super::handles::{FS, MARK_SHIFT, MARKS, entry};
-use super::super::object::{ARGUMENTS, unless_null};
+use super::super::object::{ARGUMENTS, name, unless_null};
 use super::super::{EmitError, Member};
-use super::{DENTRY, FRAME, HANDLES, MATCH, MOUNT, Of, answer};
+use super::{DENTRY, FRAME, HANDLES, MATCH, MOUNT, Of, UNKNOWN, answer};
 use crate::op::{AluOp, CompareOp, Reg, Size, Width};
 
 /// Most steps. The kernel's verifier looks at each.
@@ -27,11 +27,14 @@ const ROOT: Reg = Reg::R5;
 /// Answers whether the object is beneath one of the handles; `start` is the function that walks all the way.
 pub(super) fn walk(code: &mut Code, of: &Of<'_>, start: Function) -> Result<(), EmitError> {
     let arguments = &of.comparisons.arguments;
+    let Some([dentry, mount]) = name(of.comparisons.handle) else {
+        answer(code, UNKNOWN);
+        return Ok(());
+    };
     let [from_object, from_here, met, yes, next, again] = [(); 6].map(|()| code.label());
     code.load(Size::Double, ARGUMENTS, FRAME, super::ARGUMENTS);
     arguments.follow(code, of.comparisons.expression, from_object)?;
     unless_null(code, from_object);
-    let [dentry, mount] = arguments.name(of.comparisons.handle)?;
     code.set(THROUGH, Reg::R1);
     arguments.member(code, dentry)?;
     unless_null(code, from_object);
