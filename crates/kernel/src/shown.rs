@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is shown of a rule that denied: its name, and the source lines of its exits, for only exits deny.
+//! What is shown of a rule that denied: its name, and of its exits, for only exits deny, the source lines and the maps of
+//! handles they decide by.
 //!
 //! It outlives the rule's domain, for whoever reads its denials afterwards, and so is bounded: names and paths lose
-//! what is over their limit (paths their beginning), and lines that do not fit into [`SHOWN_SIZE`] are dropped, the
-//! last ones first.
+//! what is over their limit (paths their beginning), and what does not fit into [`SHOWN_SIZE`] is dropped: maps, then
+//! lines, the last ones first.
 
 use landlock_compiler::denial::RuleSeen;
 use landlock_compiler::object::SourceLine;
@@ -25,22 +26,37 @@ pub(crate) struct Shown {
     files: Vec<String>,
     /// Of exits: instruction, number of the file, line.
     exits: Vec<(usize, usize, u32)>,
+    /// Names of maps.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    maps: Vec<String>,
+    /// Of exits that decide by a map: instruction, number of the map.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    decided: Vec<(usize, usize)>,
 }
 
 impl Shown {
     pub(crate) fn of(rule: &Rule) -> Shown {
-        let mut shown = Shown { name: rule.name().chars().take(NAME).collect(), ..Shown::default() };
+        let mut shown = Shown { name: short(rule.name()), ..Shown::default() };
         let exits = rule.ops().iter().enumerate().filter(|(_, op)| matches!(op, Some(Op::Exit)));
-        for (at, line) in exits.filter_map(|(at, _)| Some((at, rule.line(at)?))) {
-            shown.add(at, line);
+        for (at, _) in exits {
+            rule.line(at).into_iter().for_each(|line| shown.add(at, line));
+            shown.add_map(at, rule);
         }
         // Each exit takes at least 6 bytes of text, so that this is short.
         while shown.text().len() > SHOWN_SIZE as usize {
-            shown.exits.pop();
-            let used = shown.exits.iter().map(|(_, file, _)| file + 1).max().unwrap_or(0);
-            shown.files.truncate(used);
+            shown.drop_last();
         }
         shown
+    }
+
+    fn drop_last(&mut self) {
+        if self.decided.pop().is_none() {
+            self.exits.pop();
+        }
+        let used = self.decided.iter().map(|(_, map)| map + 1).max().unwrap_or(0);
+        self.maps.truncate(used);
+        let used = self.exits.iter().map(|(_, file, _)| file + 1).max().unwrap_or(0);
+        self.files.truncate(used);
     }
 
     /// Of a rule nobody knows any more.
@@ -57,12 +73,18 @@ impl Shown {
             true => "…".chars().chain(line.file.chars().skip(length - PATH)).collect(),
             false => line.file.clone(),
         };
-        let known = self.files.iter().position(|file| *file == path);
-        let file = known.unwrap_or_else(|| {
-            self.files.push(path);
-            self.files.len() - 1
-        });
+        let file = number_in(&mut self.files, path);
         self.exits.push((at, file, line.line));
+    }
+
+    fn add_map(&mut self, at: usize, rule: &Rule) {
+        if self.decided.len() * 6 > SHOWN_SIZE as usize {
+            return;
+        }
+        if let Some(map) = rule.decided_by(at) {
+            let map = number_in(&mut self.maps, short(&map.definition().name));
+            self.decided.push((at, map));
+        }
     }
 
     fn text(&self) -> Vec<u8> {
@@ -83,7 +105,14 @@ impl Shown {
     /// The rule, as a denial shows it.
     pub(crate) fn seen(&self, index: usize, insn: Option<usize>, domain: u64) -> RuleSeen {
         let line = insn.and_then(|insn| self.line(insn)).map(|line| format!("{}:{}", line.file, line.line));
-        RuleSeen { name: self.name.clone(), index, insn, line, map: None, cookie: None, domain: Some(domain) }
+        let map = insn.and_then(|insn| self.map(insn));
+        RuleSeen { name: self.name.clone(), index, insn, line, map, cookie: None, domain: Some(domain) }
+    }
+
+    /// By which map an exit decides, if it is known.
+    fn map(&self, insn: usize) -> Option<String> {
+        let (_, map) = self.decided.iter().find(|(at, _)| *at == insn)?;
+        self.maps.get(*map).cloned()
     }
 
     /// What is known of an instruction's source.
@@ -93,12 +122,25 @@ impl Shown {
     }
 }
 
+fn short(name: &str) -> String {
+    name.chars().take(NAME).collect()
+}
+
+/// Where it is in a list, to the end of which it is put otherwise.
+fn number_in(list: &mut Vec<String>, text: String) -> usize {
+    list.iter().position(|known| *known == text).unwrap_or_else(|| {
+        list.push(text);
+        list.len() - 1
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use landlock_compiler::abi::Subtype;
+    use landlock_compiler::asm;
     use landlock_compiler::insn::Insn;
     use landlock_compiler::object::RuleObject;
-    use landlock_compiler::verify::{Loader, verify};
+    use landlock_compiler::verify::{Loader, verify, verify_newest};
 
     use super::*;
 
@@ -146,5 +188,45 @@ mod tests {
         assert_eq!(told(&shown, 1998), None);
         let shown = Shown::of(&rule("many", "many.c", 1000));
         assert_eq!(told(&shown, 40).as_deref(), Some("many.c:20"));
+    }
+    /// A rule that denies by the map `first` at its first exit and by `second` at all others.
+    fn comparing(first: &str, second: &str, exits: usize) -> Rule {
+        let compare = |map: &str| {
+            format!(
+                "r1 = 0\nr2 = map \"{map}\"\nr3 = 1\nr4 = r6\ncall cmp_fs_beneath\nif r0 == 0 goto +1\nexit\n"
+            )
+        };
+        let bodies: String = (0..exits).map(|at| compare(if at == 0 { first } else { second })).collect();
+        let head = ".rule compares\n.event FILE_OPEN\n.license \"GPL\"\n";
+        let maps = format!(".map \"{first}\" fs 1\n.map \"{second}\" fs 1\n");
+        let text = format!("{head}{maps}r6 = *(u64 *)(r1 + 8)\n{bodies}r0 = 0\nexit\n");
+        let object = asm::parse(&text, "r.s").unwrap_or_else(|errors| panic!("{errors}")).remove(0);
+        verify_newest(object, &Loader::default()).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn maps(shown: &Shown) -> Vec<Option<String>> {
+        let shown = Shown::from_bytes(&shown.to_bytes()).unwrap();
+        // Each comparison is 8 instructions, the map's is two.
+        (0..4).map(|exit| shown.seen(0, Some(8 * exit + 8), 1).map).collect()
+    }
+
+    #[test]
+    fn exits_say_by_which_map_they_decide() {
+        let shown = Shown::of(&comparing("open", "closed", 3));
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(maps(&shown), [name("open"), name("closed"), name("closed"), None]);
+        // As versions before this one left it.
+        assert_eq!(Shown::from_bytes(br#"{"name":"r","files":[],"exits":[]}"#).unwrap().maps, [""; 0]);
+    }
+
+    #[test]
+    fn maps_are_dropped_before_lines() {
+        let [first, second] = ["a", "b"].map(|name| name.repeat(1000));
+        let shown = Shown::of(&comparing(&first, &second, 2));
+        assert_eq!(maps(&shown)[..2], ["a", "b"].map(|name| Some(name.repeat(NAME))));
+        let many = Shown::of(&comparing("a", "b", 200));
+        assert_eq!(many.to_bytes().len(), SHOWN_SIZE as usize);
+        let first = many.seen(0, Some(8), 1);
+        assert!(first.line.is_some() && first.map.is_none(), "{first:?}");
     }
 }

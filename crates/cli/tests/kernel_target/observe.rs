@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::sandbox::{COOKIE, RULE, insn};
 use crate::support::Folder;
 use crate::{HARMLESS, NEW, denies, kernel_run, landlock, until};
 
@@ -59,6 +60,18 @@ fn what_was_refused_is_in_the_log_once_also_of_domains_that_are_gone() {
 
     folder.run(kernel_run(&["watched.s"]).args(["touch", "new"])).exits(1);
     log(&[]).exits(0).says(": NEW on (unnamed) at inode_create: denied by rule 0 'watched', instruction 5 (watched.s:10), domain");
+
+    folder.write("lists.s", RULE);
+    folder.write("cookie.bpf", insn(0x06, 0, 0, COOKIE));
+    let mut lists = kernel_run(&["lists.s"]);
+    folder.run(lists.args(["--filter", "cookie.bpf", "--", "true"])).exits(0);
+    folder
+        .run(
+            landlock(&["run", "--target", "kernel", "--filter", "cookie.bpf"])
+                .args(["--rule", "lists.s", "true"]),
+        )
+        .exits(126);
+    log(&[]).exits(0).says(": cookie 5 on (unnamed) at file_open: denied by rule 0 'lists', instruction 8 (lists.s:13), by map 'allowed', domain");
 
     let mut follower = landlock(&["log", "--follow", "--json"]);
     // A group of its own: a process stopped in ours could have the kernel hang us all up (setpgid(2), orphaned groups).

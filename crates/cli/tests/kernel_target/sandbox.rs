@@ -37,11 +37,12 @@ fn the_session_of_the_rfc_gives_what_is_printed_there() {
     assert!(folder.free_script("ls /home").stdout().ends_with("user1\n"));
 }
 
-const RULE: &str = ".rule beneath_allowed\n.event FILE_OPEN\n.license \"GPL\"\n.map allowed fs 10\n \
+/// A list of what may be opened, for every cookie.
+pub const RULE: &str = ".rule beneath_allowed\n.event FILE_OPEN\n.license \"GPL\"\n.map allowed fs 10\n \
                     r4 = *(u64 *)(r1 + 8)\n r1 = 0\n r2 = map allowed\n r3 = 1\n call cmp_fs_beneath\n \
                     if r0 == 0 goto end\n r0 = 13\nend:\n exit\n";
 
-fn insn(code: u16, jt: u8, jf: u8, k: u32) -> [u8; 8] {
+pub fn insn(code: u16, jt: u8, jf: u8, k: u32) -> [u8; 8] {
     let ([a, b], [c, d, e, f]) = (code.to_le_bytes(), k.to_le_bytes());
     [a, b, jt, jf, c, d, e, f]
 }
@@ -51,29 +52,8 @@ fn filter(nr: u32, said: u32, else_said: u32) -> Vec<u8> {
     [insn(0x20, 0, 0, 0), insn(0x15, 0, 1, nr), insn(0x06, 0, 0, said), insn(0x06, 0, 0, else_said)].concat()
 }
 
-const COOKIE: u32 = 0x7_0005;
-const TRACE: u32 = 0x7ff0_0000;
-const ALLOW: u32 = 0x7fff_0000;
+pub const COOKIE: u32 = 0x7_0005;
 const UNAME: u32 = 63;
-
-/// A cookie wins over TRACE, which nobody answers here, as on the supervisor target.
-#[test]
-#[ignore = "needs privilege: cargo xtask guest-test"]
-fn a_cookie_wins_over_what_a_filter_hands_to_a_tracer() {
-    keep_engine();
-    let folder = Folder::new();
-    for (name, said) in [("trace", TRACE), ("cookie", COOKIE), ("errno", 0x5_001c)] {
-        folder.write(name, filter(UNAME, said, ALLOW));
-    }
-    let run = |filters: &[&str]| {
-        let filters = filters.iter().flat_map(|filter| ["--filter", filter]);
-        let words = ["run", "--target", "kernel"].into_iter().chain(filters).chain(["--", "uname"]);
-        folder.run(Command::new("landlock").args(words)).stdout()
-    };
-    assert_eq!([&["trace", "cookie"][..], &["cookie", "trace"], &["cookie"]].map(run), ["Linux\n"; 3]);
-    let refused = [&["trace"][..], &["errno"], &["errno", "cookie"], &["trace", "cookie", "errno"]].map(run);
-    assert!(refused.iter().all(|said| !said.contains("Linux")), "{refused:?}");
-}
 
 /// For a filter that hands on a cookie at every system call, and one that forbids one as well.
 #[test]
@@ -175,4 +155,46 @@ fn killing_who_holds_the_handles_lifts_nothing() {
         asked.run.wait().unwrap();
     }
     folder.free_script("true < secret").exits(0);
+}
+
+/// Removes nothing that is beneath a handle: asked at hooks where the kernel says no path.
+const REMOVES: &str = ".rule removes\n.abi 2\n.event FS\n.license \"GPL\"\n.map kept fs 4\n r2 = *(u64 *)(r1 + 24)\n \
+                       r0 = 0\n if r2 & 32 goto look\n exit\nlook:\n r4 = *(u64 *)(r1 + 16)\n r1 = 0\n \
+                       r2 = map kept\n r3 = 1\n call cmp_fs_beneath\n if r0 == 0 goto deny\n r0 = 0\n exit\n\
+                       deny:\n r0 = 1\n exit\n";
+
+/// Nothing is run without what cannot be enforced; the other target can, and `auto` takes it.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn what_compares_where_there_is_no_path_is_refused_or_the_supervisor_s() {
+    let folder = Folder::new();
+    folder.write("removes.s", REMOVES);
+    let run = |target: &str| {
+        folder.write("file", "");
+        let options = ["run", "-v", "--target", target, "--rule", "removes.s", "--handle", "kept=."];
+        folder.run(&mut landlock(&[&options[..], &["--", "rm", "file"]].concat()))
+    };
+    run("kernel")
+        .exits(125)
+        .complains("rule removes compares with handles at hooks")
+        .complains(
+            ": inode_unlink, inode_rmdir, inode_rename; tie it to FILE_OPEN, FILE_PERMISSION or MMAP_FILE",
+        )
+        .complains("nothing was run");
+    assert!(folder.path("file").exists());
+    run("auto").exits(1).complains("target supervisor").complains("Operation not permitted");
+    assert!(folder.path("file").exists());
+    folder.free_script("rm file").exits(0);
+}
+
+/// A log of a command's own says by which map a rule decided.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn a_log_says_by_which_map_a_rule_decided() {
+    let folder = Folder::new();
+    folder.write("rule.s", RULE);
+    folder.write("cookie.bpf", insn(0x06, 0, 0, COOKIE));
+    let options = ["run", "--target", "kernel", "--log", "-", "--filter", "cookie.bpf", "--rule", "rule.s"];
+    let words = [&options[..], &["--handle", "allowed=/bin", "--", "cat", "/dev/null"]].concat();
+    folder.run(&mut landlock(&words)).exits(1).complains(", by map 'allowed'");
 }
