@@ -51,7 +51,7 @@
 //!
 //! | trick | reason |
 //! |---|---|
-//! | disconnected directories, bind mounts, overlayfs views | no rule depends on ancestors or mounts; under the supervisor nothing can be mounted inside, on the kernel target it is tried (`kernel::mounted*`, `left_a_mount`) |
+//! | disconnected directories, bind mounts, overlayfs views | no rule depends on ancestors or mounts; under the supervisor nothing can be mounted inside, on the kernel target it is tried (`kernel::mounted*`, `left_a_mount`); lists of directories are attacked in `spec` |
 //! | a copy of a denied program; `sh script`, `python -c` | a rule sees modes: a copy is another object, and an interpreter reads |
 //! | abstract sockets, TCP, UDP, addresses, fast open | ABI 1 has no network event |
 //! | signals to others | v7 leaves them free; that killing the supervisor opens nothing is tested |

@@ -5,8 +5,6 @@ use std::fmt::Write as _;
 
 use crate::support::{Folder, Ran, filter};
 
-const ERRNO: u32 = 0x0005_0000;
-const KILL: u32 = 0x8000_0000;
 const TRACE: u32 = 0x7ff0_0000;
 const LANDLOCK: u32 = 0x0007_0000;
 const OPENAT: u32 = 257;
@@ -73,41 +71,6 @@ fn let_through(folder: &Folder, script: &str) {
 }
 
 #[test]
-fn what_is_beneath_a_handle_is_found_however_it_is_reached() {
-    let folder = deny_list();
-    run(&folder, &DENY, "cat open").exits(0).prints("open\n");
-    refused(&folder, "cat secret/file");
-    refused(&folder, "cat secret/deep/er/file");
-    refused(&folder, "cd secret/deep && cat ../deep/er/file");
-    refused(&folder, "ln -s secret/file link; cat link");
-    refused(&folder, "cd secret; cat /proc/self/cwd/file");
-    refused(&folder, "cat /proc/self/root$PWD/secret/file");
-    refused(&folder, "cat secret/../secret/./deep/../file");
-}
-
-#[test]
-fn a_handle_stays_what_it_was_when_it_is_renamed_and_its_path_used_again() {
-    let folder = deny_list();
-    let script =
-        "mv secret elsewhere; mkdir secret; echo new > secret/file; cat secret/file; cat elsewhere/file";
-    run(&folder, &DENY, script).prints("new\n").complains("Read-only file system");
-    let folder = deny_list();
-    run(&folder, &DENY[..4], script).prints("new\nsecret\n");
-}
-
-#[test]
-fn ancestors_and_files_are_found_where_they_are_now() {
-    let folder = deny_list();
-    refused(&folder, "mkdir -p a/b; mv secret a/b/; cat a/b/secret/file; mv a/b/secret .");
-    let_through(&folder, "mv secret/deep .; cat deep/er/file; mv deep secret/");
-    let_through(&folder, "mv secret/file .; cat file; mv file secret/");
-    refused(
-        &folder,
-        "mkdir in; echo secret > in/new; mv in secret/; cat secret/in/new; mv secret/in .; rm -r in",
-    );
-}
-
-#[test]
 fn a_hard_link_is_beneath_what_its_name_is_beneath() {
     let folder = deny_list();
     let_through(&folder, "ln secret/file name; cat name; rm name");
@@ -116,31 +79,6 @@ fn a_hard_link_is_beneath_what_its_name_is_beneath() {
     let layers = ["-f", "all", "-r", "deny.s", "-h", "list=secret/file"];
     run(&folder, &layers, "ln secret/file name; cat name").prints("").complains("Read-only");
     run(&folder, &layers[..4], "cat name").prints("secret\n");
-}
-
-#[test]
-fn exchanged_names_lead_to_what_they_mean_now() {
-    let folder = deny_list();
-    let exchange = "mv --exchange open secret/file || python3 -c \
-        'import ctypes;l=ctypes.CDLL(None);assert l.renameat2(-100,b\"open\",-100,b\"secret/file\",2)==0'";
-    let script = format!("({exchange}) 2>/dev/null; cat open; cat secret/file");
-    run(&folder, &DENY, &script).prints("secret\n").complains("secret/file: Read-only file system");
-    run(&deny_list(), &DENY[..4], &script).prints("secret\nopen\n");
-}
-
-#[test]
-fn what_was_deleted_is_beneath_nothing() {
-    let folder = deny_list();
-    let script = "exec 3< secret/file; rm secret/file; cat /proc/self/fd/3";
-    run(&folder, &DENY, script).prints("").complains("Read-only file system");
-    folder.write("secret/file", "secret\n");
-    // Opened before it is confined: it has no place any more.
-    let before = format!(
-        "exec 3< secret/file; rm secret/file; {} run --target supervisor --filter all --rule deny.s \
-         --handle list=secret -- cat /proc/self/fd/3",
-        crate::support::LANDLOCK
-    );
-    folder.free_script(&before).exits(0).prints("secret\n");
 }
 
 /// Events of fanotify come with the file they are about, opened by the kernel. Needs root, as fanotify does.
@@ -164,86 +102,6 @@ fn events_do_not_bring_open_files() {
     watched(&format!("{confined} list=secret --")).prints("").complains("refused");
     watched(&format!("{confined} list=open --")).prints("").complains("refused");
     watched("").exits(0).prints("secret\n");
-}
-
-/// Deeper than paths, or a rule that looked at names only so far, would reach.
-#[test]
-fn depth_does_not_matter() {
-    let folder = deny_list();
-    for depth in [21, 100, 500] {
-        let script = format!(
-            "cd secret; i=0; while [ $i -lt {depth} ]; do mkdir -p d && cd d; i=$((i+1)); done; \
-             mv /proc/self/cwd/x . 2>/dev/null; cat x 2>&1 || cat < x"
-        );
-        let make = format!(
-            "cd secret; i=0; while [ $i -lt {depth} ]; do mkdir -p d && cd d; i=$((i+1)); done; echo secret > x"
-        );
-        folder.free_script(&make).exits(0);
-        let ran = run(&folder, &DENY, &script);
-        assert!(!ran.stdout().contains("secret\n"), "{depth}: {ran}");
-        assert!(ran.stdout().contains("x: "), "{depth}: {ran}");
-        run(&folder, &DENY[..4], &script).exits(0).says("secret\n");
-        folder.free_script("rm -rf secret/d").exits(0);
-    }
-}
-
-/// A script in mounts of its own, made by `mount`, and there confined or not.
-fn mounted(folder: &Folder, layers: &[&str], mount: &str, script: &str) -> Ran {
-    let mut confined = format!("{} run --target supervisor", crate::support::LANDLOCK);
-    for pair in layers.chunks(2) {
-        let option = if pair[0] == "-r" {
-            "rule"
-        } else if pair[0] == "-f" {
-            "filter"
-        } else {
-            "handle"
-        };
-        let _ = write!(confined, " --{option} {}", pair[1]);
-    }
-    folder.free_script(&format!("mkdir -p m; unshare --mount sh -c '{mount} && {confined} -- {script}'"))
-}
-
-/// Bind mounts and copies of the mount table show the same directories. Needs root, as mounting does.
-#[test]
-fn mounts_do_not_lead_around_a_handle() {
-    let folder = deny_list();
-    for (mount, script) in [
-        ("mount --bind secret m", "cat m/file"),
-        ("mount --bind secret m", "cat m/deep/er/file"),
-        ("true", "unshare --mount --propagation unchanged cat secret/file"),
-        ("mount -t tmpfs none secret/deep && echo secret > secret/deep/new", "cat secret/deep/new"),
-    ] {
-        mounted(&folder, &DENY, mount, script).prints("").complains("Read-only file system");
-        mounted(&folder, &DENY[..4], mount, script).prints("secret\n");
-    }
-    // What is inside, mounted elsewhere, is where it is mounted.
-    mounted(&folder, &DENY, "mount --bind secret/file open", "cat open").prints("secret\n");
-    mounted(&folder, &DENY, "mount --bind secret/deep m", "cat m/er/file").prints("secret\n");
-    // The directory is moved out of what is mounted: where it is cannot be told from there.
-    let moved = "sh -c \"cd m/er && mv ../../secret/deep/er ../../secret/ && cat file\"";
-    mounted(&folder, &DENY, "mount --bind secret/deep m", moved).prints("").complains("not permitted");
-    std::fs::rename(folder.path("secret/er"), folder.path("secret/deep/er")).unwrap();
-    mounted(&folder, &DENY[..4], "mount --bind secret/deep m", moved).prints("secret\n");
-}
-
-#[test]
-fn a_rule_s_errno_is_the_caller_s_up_to_erange_and_eperm_beyond() {
-    let folder = deny_list();
-    for (errno, said) in [
-        (1, "Operation not permitted"),
-        (2, "No such file or directory"),
-        (13, "Permission denied"),
-        (34, "Numerical result out of range"),
-        (35, "Operation not permitted"),
-        (2_000_000, "Operation not permitted"),
-    ] {
-        folder.write("deny.s", beneath("FILE_OPEN", true, errno));
-        run(&folder, &DENY, "cat secret/file").prints("").complains(said);
-        run(&folder, &DENY, "cat open").exits(0);
-    }
-    let eperm = hook("r", "FILE_OPEN", "r0 = -13\nexit");
-    folder.write("deny.s", eperm);
-    run(&folder, &DENY[..4], "true").exits(126).complains("Operation not permitted");
 }
 
 /// The reading and writing of descriptors that were opened before.
@@ -278,130 +136,6 @@ fn mappings_are_asked_about_with_their_protection() {
     let_through(&folder, &map("MAP_PRIVATE"));
 }
 
-/// Memory without a file is no file: -ENOENT.
-#[test]
-fn mappings_of_memory_have_no_file() {
-    let folder = deny_list();
-    let memory = "r6 = r1\nr1 = 0\nr2 = map list\nr3 = 1\nr4 = *(u64 *)(r6 + 8)\ncall cmp_fs_beneath\n\
-        if r0 != -2 goto allow\nr7 = *(u64 *)(r6 + 24)\nif r7 != 7 goto allow\nr0 = 12\nexit\nallow:\nr0 = 0\nexit";
-    folder.write("deny.s", hook("memory", "MMAP_FILE", memory));
-    let map =
-        |prot: u32| format!("python3 -c 'import mmap;mmap.mmap(-1,4096,prot={prot});print(\"secret\")'");
-    run(&folder, &DENY[..4], &map(7)).prints("").complains("Cannot allocate memory");
-    run(&folder, &DENY[..4], &map(3)).exits(0).prints("secret\n");
-}
-
-/// Install order SF0, SF1, LP0(file_open), SF2, LP1(file_open), LP2(file_permission): the RFC's example. Each rule
-/// denies one file for one cookie, with an errno that says which rule and cookie it was.
-#[test]
-fn rules_run_for_the_cookies_of_older_filters() {
-    let folder = Folder::new();
-    for (name, cookie) in [("sf0", 0), ("sf1", 1), ("sf2", 2)] {
-        folder.write(name, filter(OPENAT, LANDLOCK | cookie));
-    }
-    folder.write("file", "content\n");
-    // Denies the file if the cookie is `cookie`, with `errno`.
-    let on = |rule: &str, event: &str, cookie: u32, errno: u32| {
-        hook(
-            rule,
-            event,
-            &format!(
-                "r7 = *(u16 *)(r1 + 4)\nif r7 != {cookie} goto allow\nr6 = r1\nr1 = 0\nr2 = map list\nr3 = 1\n\
-                 r4 = *(u64 *)(r6 + 8)\ncall cmp_fs_beneath\nif r0 != 0 goto allow\nr0 = {errno}\nexit\n\
-                 allow:\nr0 = 0\nexit"
-            ),
-        )
-    };
-    for cookie in 0..3 {
-        for (of, reached) in [("lp0", cookie < 2), ("lp1", true)] {
-            for rule in ["lp0", "lp1"] {
-                let never = if rule == of { cookie } else { 9 };
-                folder.write(&format!("{rule}.s"), on(rule, "FILE_OPEN", never, 30));
-            }
-            folder.write("lp2.s", on("lp2", "FILE_PERMISSION", 9, 30));
-            let mut layers =
-                vec!["-f", "sf0", "-f", "sf1", "-r", "lp0.s", "-f", "sf2", "-r", "lp1.s", "-r", "lp2.s"];
-            layers.extend(["-h", "list=file"]);
-            let ran = run(&folder, &layers, "cat file");
-            if reached {
-                ran.prints("").complains("Read-only file system");
-            } else {
-                ran.exits(0).prints("content\n");
-            }
-        }
-    }
-    // LP2 is asked for every filter, but only at system calls a filter has spoken of: reading is none.
-    for (nr, denied) in [(0, true), (1, false)] {
-        folder.write("sf2", filter(nr, LANDLOCK | 2));
-        folder.write("lp2.s", on("lp2", "FILE_PERMISSION", 2, 30));
-        let layers = ["-f", "sf0", "-f", "sf1", "-f", "sf2", "-r", "lp2.s", "-h", "list=file"];
-        let ran = run(&folder, &layers, "cat file");
-        if denied {
-            ran.prints("").complains("Read-only")
-        } else {
-            ran.exits(0).prints("content\n")
-        };
-    }
-}
-
-/// The newest filter first; the first result that is not 0 is kept.
-#[test]
-fn the_newest_filter_s_cookie_comes_first() {
-    let folder = deny_list();
-    folder.write("one", always(13));
-    folder.write("two", always(30));
-    folder.write(
-        "deny.s",
-        hook(
-            "cookie",
-            "FILE_OPEN",
-            "r6 = r1\nr1 = 0\nr2 = map list\nr3 = 1\n\
-        r4 = *(u64 *)(r6 + 8)\ncall cmp_fs_beneath\nif r0 != 0 goto allow\nr0 = *(u16 *)(r6 + 4)\nexit\n\
-        allow:\nr0 = 0\nexit",
-        ),
-    );
-    let ask = |first: &str, second: &str| {
-        run(&folder, &["-f", first, "-f", second, "-r", "deny.s", "-h", "list=secret"], "cat secret/file")
-    };
-    ask("one", "two").complains("Read-only file system");
-    ask("two", "one").complains("Permission denied");
-}
-
-#[test]
-fn a_rule_without_an_older_filter_never_runs() {
-    let folder = deny_list();
-    run(&folder, &["-r", "deny.s", "-h", "list=secret"], "cat secret/file").prints("secret\n");
-    run(&folder, &["-r", "deny.s", "-f", "all", "-h", "list=secret"], "cat secret/file").prints("secret\n");
-    run(&folder, &DENY, "cat secret/file").prints("");
-}
-
-/// Killing, TRAP and ERRNO win over a cookie, which wins over TRACE (nobody traces, so ENOSYS) and ALLOW.
-#[test]
-fn filters_have_their_usual_say() {
-    let folder = Folder::new();
-    const MKDIR: u32 = 83;
-    for (name, said) in [("errno", ERRNO | 28), ("kill", KILL), ("trace", TRACE), ("cookie", LANDLOCK)] {
-        folder.write(name, filter(MKDIR, said));
-    }
-    let ask = |filters: &[&str]| {
-        let layers: Vec<&str> = filters.iter().flat_map(|filter| ["-f", *filter]).collect();
-        run(&folder, &layers, "rmdir d 2>/dev/null; mkdir d && echo made")
-    };
-    for cookie in [&[][..], &["cookie"][..]] {
-        for (filter, said) in [("errno", "No space left on device"), ("kill", "Bad system call")] {
-            let before: Vec<&str> = cookie.iter().copied().chain([filter]).collect();
-            let after: Vec<&str> = [filter].into_iter().chain(cookie.iter().copied()).collect();
-            ask(&before).prints("").complains(said);
-            ask(&after).prints("").complains(said);
-        }
-    }
-    ask(&["trace"]).prints("").complains("Function not implemented");
-    ask(&["trace", "cookie"]).exits(0).prints("made\n");
-    ask(&["cookie", "trace"]).exits(0).prints("made\n");
-    ask(&["cookie"]).exits(0).prints("made\n");
-    ask(&["trace", "cookie", "errno"]).prints("").complains("No space left on device");
-}
-
 /// Where the supervisor is asked about a system call that a filter hands to a tracer, it is not run untraced.
 #[test]
 fn what_a_filter_hands_on_is_not_let_through_because_a_rule_is_asked_first() {
@@ -416,58 +150,6 @@ fn what_a_filter_hands_on_is_not_let_through_because_a_rule_is_asked_first() {
     run(&folder, &["-r", "fifos.s"], script).exits(0).prints("open\n");
     let ran = run(&folder, &["-f", "trace", "-r", "fifos.s"], script);
     assert_eq!(ran.stdout(), "", "{ran}");
-}
-
-/// One handle must have all the properties.
-#[test]
-fn properties_are_those_of_one_handle() {
-    let folder = deny_list();
-    folder.write("other", "other\n");
-    std::fs::hard_link(folder.path("secret/file"), folder.path("link")).unwrap();
-    let rule = |properties: u32| {
-        let body = format!(
-            "r6 = r1\nr1 = {properties}\nr2 = map list\nr3 = 1\nr4 = *(u64 *)(r6 + 8)\ncall cmp_fs_prop\n\
-             if r0 != 0 goto allow\nr0 = 30\nexit\nallow:\nr0 = 0\nexit"
-        );
-        hook("prop", "FILE_OPEN", &body)
-    };
-    let denied = |properties: u32, path: &str, handle: &str, script: &str| {
-        folder.write("deny.s", rule(properties));
-        let list = format!("list={handle}");
-        let ran = run(&folder, &["-f", "all", "-r", "deny.s", "-h", &list], &script.replace('@', path));
-        ran.stderr().contains("Read-only")
-    };
-    // Programs are opened as well, so only what is on the file system of the handles may be denied: a tmpfs.
-    let cat = "cat @";
-    let [dentry, inode, device_and_inode] = [1, 2, 6];
-    assert!(
-        denied(inode, "link", "secret/file", cat) && denied(device_and_inode, "link", "secret/file", cat)
-    );
-    assert!(!denied(inode, "other", "secret/file", cat));
-    assert!(denied(dentry, "secret/file", "secret/file", cat) && !denied(dentry, "link", "secret/file", cat));
-    assert!(denied(15, "secret/file", "secret/file", cat));
-    assert!(!denied(15, "link", "secret/file", cat) && !denied(15, "other", "secret/file", cat));
-    // Through another mount it is the same name, but not the same mount.
-    let bound = |properties: u32| {
-        folder.write("deny.s", rule(properties));
-        let layers = ["-f", "all", "-r", "deny.s", "-h", "list=secret/file"];
-        mounted(&folder, &layers, "mount --bind secret m", "cat m/file").stderr().contains("Read-only")
-    };
-    assert!(bound(7) && !bound(15));
-}
-
-/// Reversed: the handle is the object, or beneath it.
-#[test]
-fn reversed_the_directories_above_a_handle_are_found() {
-    let folder = deny_list();
-    let body = "r6 = r1\nr1 = 1\nr2 = map list\nr3 = 1\nr4 = *(u64 *)(r6 + 8)\ncall cmp_fs_beneath\n\
-        if r0 != 0 goto allow\nr0 = 30\nexit\nallow:\nr0 = 0\nexit";
-    folder.write("deny.s", hook("above", "FILE_OPEN", body));
-    let layers = ["-f", "all", "-r", "deny.s", "-h", "list=secret/deep/er"];
-    run(&folder, &layers, "ls secret").complains("Read-only file system");
-    run(&folder, &layers, "ls secret/deep/er").complains("Read-only file system");
-    run(&folder, &layers, "cat secret/file secret/deep/er/file").exits(0).prints("secret\nsecret\n");
-    run(&folder, &layers[..4], "ls secret").exits(0);
 }
 
 /// Rules of the FS event compare as well; their errno is EPERM.

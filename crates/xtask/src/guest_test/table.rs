@@ -92,6 +92,14 @@ const ATTACKED: &[&str] = &[
     "--env=LANDLOCK_PROGRAMS=/programs",
     "--env=TMPDIR=/mnt",
 ];
+/// The RFC's tests of the supervisor target, on the kernel target: Python takes their steps.
+const ASKED: &[&str] = &[
+    "--cargo-test=landlock-cli",
+    "--smp=2",
+    "--userland",
+    "--env=LANDLOCK_TARGET=kernel",
+    "--env=LANDLOCK=/test/landlock",
+];
 /// The built `landlockd` comes with its tests.
 const DAEMON: &[&str] = &["--cargo-test=landlock-daemon", "--cargo-bin=landlock", "--smp=2"];
 /// With the units' own manager.
@@ -230,6 +238,7 @@ pub const GROUPS: &[Group] = &[
         boots: BPF,
         minutes: 60,
     },
+    Group { name: "spec", guest: ASKED, command: "spec", boots: &BOOTS, minutes: 30 },
     Group {
         name: "library",
         guest: LIBRARY,
