@@ -291,24 +291,3 @@ fn terminals_only_tell_about_themselves() {
     );
     folder.free_script(&confined).prints("True 1\n");
 }
-
-/// Another thread could exchange the file under the number meanwhile, so what decides by file is refused to threads.
-#[test]
-fn threads_do_not_map_what_a_rule_would_compare() {
-    let folder = deny_list();
-    folder.write("deny.s", beneath("MMAP_FILE", true, 30));
-    let map = |start: &str, file: &str| {
-        format!(
-            "python3 -c 'import mmap,threading;e=threading.Event();f=open(\"{file}\");{start};\
-             print(mmap.mmap(f.fileno(),4,prot=mmap.PROT_READ)[:4].decode())'"
-        )
-    };
-    let thread = "threading.Thread(target=e.wait,daemon=True).start()";
-    run(&folder, &DENY, &map("0", "open")).exits(0).prints("open\n");
-    run(&folder, &DENY, &map("0", "secret/file")).prints("").complains("Errno 30");
-    for file in ["open", "secret/file"] {
-        let ran = run(&folder, &DENY, &map(thread, file));
-        assert!(ran.stdout().is_empty() && ran.stderr().contains("Error: [Errno "), "{ran}");
-    }
-    run(&folder, &DENY[2..4], &map(thread, "open")).exits(0).prints("open\n");
-}

@@ -208,14 +208,17 @@ fn contexts() {
     place.refuses(layers, "map:mapped share:mapped open:mapped", "EISDIR ENOTDIR ok");
 }
 
-/// Threads, processes and programs that a confined one starts are confined as it is.
+/// Threads, processes and programs that a confined one starts are confined as it is, at every hook.
 #[test]
 fn inheritance() {
     let place = Place::new();
-    place.files("file").write("all", always(1)).write("rule.s", rule("rule", "FILE_OPEN", "list", "r0 = 30"));
+    let hooks = [("FILE_OPEN", "opened"), ("FILE_PERMISSION", "used"), ("MMAP_FILE", "mapped")];
+    let rules = hooks.map(|(event, of)| rule(of, event, of, "r0 = 30"));
+    place.files("opened used mapped").write("all", always(1)).write("rules.s", rules.concat());
     let ways = ["", "thread:", "fork:", "exec:", "fork:fork:", "fork:exec:thread:fork:", "thread:exec:"];
-    let steps = ways.map(|way| format!("{way}open:file")).join(" ");
-    place.refuses("-f all -r rule.s -h list=file", &steps, &["EROFS"; 7].join(" "));
+    let each = |way| format!("{way}open:opened {way}read:used {way}map:mapped {way}map:used");
+    let layers = "-f all -r rules.s -h opened=opened -h used=used -h mapped=mapped";
+    place.refuses(layers, &ways.map(each).join(" "), &["EROFS EROFS EROFS ok"; 7].join(" "));
 }
 
 /// What a thread of the kernel's does for a caller is in no system call: no filter has spoken, so what would be asked is
