@@ -28,6 +28,7 @@ mod object;
 mod passing;
 pub mod probe;
 mod proc;
+mod protecting;
 mod proxy;
 mod relate;
 mod request;

@@ -27,6 +27,7 @@ use rustix::io::Errno;
 
 use crate::filter;
 use crate::judge::{About, Ask, Judge};
+use crate::object::Object;
 use crate::proxy;
 use crate::relate::Subject;
 use crate::request::{Answer, Reply, Request, Status};
@@ -99,9 +100,18 @@ const MADE_UNSEEN: [u32; 7] = [
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acts {
     /// The open file alone, so that another thread of the caller's process may make it.
-    OnTheFile,
+    OnTheFile(Number),
     /// The caller's table of descriptors as well, or its thread.
     OnTheCaller,
+}
+
+/// What the number of a descriptor must mean when the kernel looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Number {
+    /// Anything that is allowed.
+    MayChange,
+    /// What was judged.
+    MustStay,
 }
 
 /// Lets the kernel carry out a syscall about the caller's descriptor `number`, if every question allows it.
@@ -110,9 +120,18 @@ pub fn on_descriptor(request: &Request<'_>, number: u32, acts: Acts, asks: &[Ask
     for &ask in asks {
         request.judge.ask(request, ask, &object)?;
     }
+    on_object(request, number, &object, acts, asks)
+}
+
+/// The same, where `number` has been pinned, and every question about that allowed.
+pub fn on_object(request: &Request<'_>, number: u32, object: &Object, acts: Acts, asks: &[Ask]) -> Answer {
+    if let (Acts::OnTheFile(Number::MustStay), [ask, ..]) = (acts, asks) {
+        let alone = has_own_descriptors(request)?;
+        return if alone { Ok(Reply::Continue) } else { proxy::carry_out(request, number, object, *ask) };
+    }
     match (held(request, asks)?, acts) {
         (Held::ForAll, _) => Ok(Reply::Continue),
-        (Held::NotFor(ask), Acts::OnTheFile) => proxy::carry_out(request, number, &object, ask),
+        (Held::NotFor(ask), Acts::OnTheFile(_)) => proxy::carry_out(request, number, object, ask),
         (Held::NotFor(ask), Acts::OnTheCaller) => refuse_race(request, ask),
     }
 }
@@ -288,13 +307,18 @@ fn has_passed(pass: &Pass) -> bool {
 }
 
 /// Nanoseconds the thread has run.
-fn processor_time(tid: u32) -> Option<u64> {
+pub fn processor_time(tid: u32) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/{tid}/schedstat")).ok()?;
     text.split_whitespace().next()?.parse().ok()
 }
 
 fn sleeps(tid: u32) -> bool {
-    let Ok(stat) = std::fs::read(format!("/proc/{tid}/stat")) else { return true };
-    let after = stat.iter().rposition(|&byte| byte == b')');
-    after.and_then(|at| stat.get(at + 2)).is_some_and(|state| *state != b'R')
+    state(tid).is_none_or(|state| state != b'R')
+}
+
+/// Its state, as `/proc/TID/stat` names it; `None` if it is gone.
+pub fn state(tid: u32) -> Option<u8> {
+    let stat = std::fs::read(format!("/proc/{tid}/stat")).ok()?;
+    let after = stat.iter().rposition(|&byte| byte == b')')?;
+    stat.get(after + 2).copied()
 }

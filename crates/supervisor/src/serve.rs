@@ -18,6 +18,7 @@ use crate::interruptible::Watch;
 use crate::judge::actions;
 use crate::maps;
 use crate::passing::Passing;
+use crate::protecting::Protecting;
 use crate::proxy::Proxies;
 use crate::request::{Answer, Reply, Request};
 use crate::stack::Domains;
@@ -41,6 +42,10 @@ pub struct Shared {
     pub entangled: AtomicBool,
     /// Somebody has mapped a file shared.
     pub mapped_shared: AtomicBool,
+    /// Somebody has mapped a file shared which the outermost rules may keep from being written through that.
+    pub mapped_denied: AtomicBool,
+    /// Changes of protections that were let go on.
+    pub protecting: Protecting,
     /// Syscalls the kernel carries out after our verdict.
     pub passing: Passing,
     /// Threads that carry out what was judged.
@@ -64,6 +69,8 @@ impl Shared {
             elsewhere: AtomicBool::new(false),
             entangled: AtomicBool::new(false),
             mapped_shared: AtomicBool::new(false),
+            mapped_denied: AtomicBool::new(false),
+            protecting: Protecting::default(),
             passing: Passing::default(),
             proxies: Proxies::default(),
             names: Mutex::new(()),
@@ -190,6 +197,7 @@ fn decide(shared: &Shared, notification: Notification) -> Answer {
     if shared.proxies.are_making(&notification) {
         return Ok(Reply::Continue);
     }
+    shared.protecting.is_over(notification.tid);
     let known = if notification.arch == ARCH { row(notification.nr.cast_unsigned()) } else { None };
     let name = known.map_or("?", |row| row.name);
     let judge = shared.domains.of(notification.tid);

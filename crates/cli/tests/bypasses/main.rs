@@ -33,10 +33,12 @@
 //! | descriptors inherited: read, write, map, protect, lock, ioctl, fcntl | `descriptors::read*`, `write*`, `lock`, `control`, `inputs` |
 //! | a descriptor's number swapped during read, write, truncate, chmod, mmap | `races::read`, `write`, `writev`, `truncate`, `chmod`, `map`, `look` |
 //! | threads, signals, stops, forks, exec and exit while another thread makes the call | `races::mapping_*` |
+//! | memory made writable that is exchanged meanwhile | `races::protect`, `late`, `protections_*` |
 //! | the loader, `#!`, `PT_INTERP`, `execveat`, `/proc/self/fd`, mapping and protecting code | `descriptors::executed*`, `interpreted` |
 //! | a program swapped during its exec | `races::exec` |
 //! | memfd, shared memory, `READ_IMPLIES_EXEC` | `descriptors::anonymous_programs`, `read_implies_exec` |
 //! | `TIOCSTI`, `TIOCLINUX` | `descriptors::pushed`, `pasted` |
+//! | terminals and namespaces that an ioctl opens | `descriptors::peered`, `namespaces_are_opened_by_no_ioctl` |
 //! | `F_SETOWN` to a process group | `descriptors::own_signal` |
 //! | io_uring, asynchronous I/O, x32, `int 0x80`, numbers not given out yet | `descriptors::io_uring_*`, `asynchronous_*`, `other_doors_*` |
 //! | userfaultfd to stall a check | `descriptors::faulted` |

@@ -2,8 +2,7 @@
 //! Another thread, or a process that shares memory and descriptors, changes what a syscall is about between its
 //! check and its doing.
 //!
-//! Each race runs for a second, or for `LANDLOCK_RACE_SECONDS`. Without rules it must be won, or it is none. Calls about
-//! ordinary files go through meanwhile.
+//! Each race runs for a second, or for `LANDLOCK_RACE_SECONDS`. Without rules it must be won, or it is none.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -15,15 +14,24 @@ use crate::playground::{
     EXEC, GET, Outcome, PROGRAM, Playground, READ, Rule, SECRET, Target, User, WHOLE, WRITE,
 };
 
+/// And calls about ordinary files go through meanwhile.
 fn is_never_won(name: &str, rule: &Rule) {
+    for (changer, confined) in is_not_won(name, rule) {
+        assert!(confined.stdout.contains("is on"), "by a {changer}: {confined:#?}");
+    }
+}
+
+fn is_not_won(name: &str, rule: &Rule) -> Vec<(&'static str, Outcome)> {
+    let mut outcomes = Vec::new();
     for changer in ["thread", "process"] {
         let plain = run("races", name, &[], &["20", changer, "once"]);
         assert!(!plain.stdout.starts_with("0 wins") && plain.code == Some(0), "no race: {plain:#?}");
         let seconds = std::env::var("LANDLOCK_RACE_SECONDS").unwrap_or_else(|_| "1".to_owned());
         let confined = run("races", name, std::slice::from_ref(rule), &[&seconds, changer]);
         assert!(confined.stdout.starts_with("0 wins"), "by a {changer}: {confined:#?}");
-        assert!(confined.stdout.contains("is on"), "by a {changer}: {confined:#?}");
+        outcomes.push((changer, confined));
     }
+    outcomes
 }
 
 fn run(program: &str, name: &str, rules: &[Rule], arguments: &[&str]) -> Outcome {
@@ -75,12 +83,39 @@ fn mapping_amid_turmoil_fails_for_nobody() {
         ("exec", 0, "another\n"),
         ("exit", 7, ""),
     ] {
-        for rules in [&[][..], &[Rule::on_mapping("secret")]] {
+        for rules in [&[][..], &[Rule::on_mapping("secret")], &[secret(WRITE)]] {
             let outcome = run("crowd", turmoil, rules, &[]);
             let is_there = outcome.code == Some(code) && outcome.stdout == said;
             assert!(is_there && outcome.denials.is_empty(), "{turmoil}: {outcome:#?}");
         }
     }
+}
+
+/// Once the secret is mapped, nothing is made writable any more: nobody can say what the kernel will find there.
+#[test]
+fn protect() {
+    is_not_won("protect", &secret(WRITE));
+}
+
+/// A thread that was let change its memory, and is late to do it, does not find the secret there.
+#[test]
+fn late() {
+    let plain = run("crowd", "late", &[], &[]);
+    assert!(matches!(plain.stdout.as_str(), "safe\n" | "writable\n"), "{plain:#?}");
+    for _ in 0..12 {
+        let confined = run("crowd", "late", &[secret(WRITE)], &[]);
+        assert_eq!(confined.stdout, "safe\n", "{confined:#?}");
+    }
+}
+
+/// Threads make memory writable as long as nothing is mapped that they may not make writable.
+#[test]
+fn protections_of_what_was_mapped_to_read_are_denied_amid_threads() {
+    let plain = run("crowd", "protect", &[], &[]);
+    assert_eq!(plain.stdout, "writable\n", "{plain:#?}");
+    let confined = run("crowd", "protect", &[secret(WRITE)], &[]);
+    assert_eq!(confined.stdout, "EPERM\n", "{confined:#?}");
+    assert!(confined.denied("file_mprotect", "secret"), "{confined:#?}");
 }
 
 /// Where the supervisor cannot keep a descriptor from being exchanged, it refuses, and says so. Without threads there

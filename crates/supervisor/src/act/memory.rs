@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! mmap, mprotect and shmat. Only the caller can map into its memory, so the kernel carries them out.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use landlock_compiler::hooks::mem;
 use rustix::fs::{CWD, Mode, OFlags};
@@ -9,7 +10,8 @@ use rustix::io::Errno;
 
 use crate::judge::{Ask, actions};
 use crate::object::{Object, errno};
-use crate::passing::{Acts, all_could, has_own_descriptors, on_descriptor};
+use crate::passing::{Acts, Number, all_could, has_own_descriptors, on_object};
+use crate::relate::Subject;
 use crate::request::{Answer, Reply, Request};
 use crate::sys;
 
@@ -25,26 +27,80 @@ pub fn mmap(request: &Request<'_>) -> Answer {
     }
     let private = request.arg32(3) & MAP_TYPE == libc::MAP_PRIVATE.cast_unsigned();
     let ask = actions("mmap_file", mem(request.arg32(2), private));
-    if !private {
-        let file = request.file(request.arg32(4))?;
-        // The kernel lets a shared mapping become writable later only if its descriptor is.
-        if rustix::fs::fcntl_getfl(&file)?.contains(OFlags::RDWR) {
-            request.shared.mapped_shared.store(true, Ordering::Release);
+    let object = request.object(request.arg32(4))?;
+    request.judge.ask(request, ask, &object)?;
+    let number = if private { Number::MayChange } else { note_shared(request, &object)? };
+    on_object(request, request.arg32(4), &object, Acts::OnTheFile(number), &[ask])
+}
+
+/// Remembers that a file is about to be mapped shared, and whether the outermost rules would keep it from being made
+/// writable then.
+fn note_shared(request: &Request<'_>, object: &Object) -> Result<Number, Errno> {
+    let outermost = request.shared.domains.outermost();
+    let deniable: Vec<Ask> = (0..=ALL_PROTECTIONS)
+        .map(|protection| actions("file_mprotect", mem(protection, false)))
+        .filter(|ask| outermost.may_deny(*ask, None))
+        .collect();
+    // The kernel lets a shared mapping become writable later only if its descriptor is.
+    let writable = rustix::fs::fcntl_getfl(object)?.contains(OFlags::RDWR);
+    if deniable.is_empty() {
+        if writable || !has_own_descriptors(request)? {
+            request.shared.mapped_shared.store(true, Ordering::SeqCst);
+        }
+        return Ok(Number::MayChange);
+    }
+    if writable {
+        request.shared.mapped_shared.store(true, Ordering::SeqCst);
+        if let Some(ask) = deniable.iter().find(|ask| would_be_denied(request, **ask, object)) {
+            request.shared.mapped_denied.store(true, Ordering::SeqCst);
+            wait_for_protecting(request, *ask)?;
         }
     }
-    on_descriptor(request, request.arg32(4), Acts::OnTheFile, &[ask])
+    Ok(Number::MustStay)
 }
+
+fn wait_for_protecting(request: &Request<'_>, ask: Ask) -> Result<(), Errno> {
+    if request.shared.protecting.have_looked() {
+        return Ok(());
+    }
+    let reason = "another thread is in the middle of an mprotect that this file is denied";
+    request.judge.refuse_because(request, ask, reason)
+}
+
+/// Whether the outermost rules would now deny a protection to memory that maps `object`.
+fn would_be_denied(request: &Request<'_>, ask: Ask, object: &Object) -> bool {
+    const MPROTECT: i32 = 10;
+    const PKEY_MPROTECT: i32 = 329;
+    let outermost = request.shared.domains.outermost();
+    [(MPROTECT, "mprotect"), (PKEY_MPROTECT, "pkey_mprotect")].into_iter().any(|(nr, name)| {
+        let notification = sys::Notification { nr, ..request.notification };
+        let request = Request { notification, name, judge: Arc::clone(outermost), ..*request };
+        outermost.verdict(&request, ask, Subject::Object(object)).is_err()
+    })
+}
+
+const ALL_PROTECTIONS: u32 = 7;
 
 /// mprotect(address, length, protection), pkey_mprotect
 pub fn mprotect(request: &Request<'_>) -> Answer {
     let private = actions("file_mprotect", mem(request.arg32(2), true));
     let shared = actions("file_mprotect", mem(request.arg32(2), false));
     let judge = &request.judge;
-    let nothing_shared = !request.shared.mapped_shared.load(Ordering::Acquire);
-    if !judge.may_deny(private, None) && (nothing_shared || !judge.may_deny(shared, None)) {
+    let mapped = |flag: &AtomicBool| flag.load(Ordering::SeqCst);
+    let of_private = judge.may_deny(private, None);
+    let could_be_of_shared = judge.may_deny(shared, None);
+    if could_be_of_shared {
+        request.shared.protecting.begin(request.notification.tid);
+    }
+    let of_shared = could_be_of_shared && mapped(&request.shared.mapped_shared);
+    if !of_private && !of_shared {
         return Ok(Reply::Continue);
     }
     let alone = has_own_descriptors(request)?;
+    // Whatever other threads put there: when it was mapped, all this was allowed, and whoever asks could have it since.
+    if !alone && !of_private && judge.number == 0 && !mapped(&request.shared.mapped_denied) {
+        return Ok(Reply::Continue);
+    }
     let start = request.arg(0);
     let end = if alone { start.saturating_add(request.arg(1)) } else { u64::MAX };
     for mapping in mappings(request, if alone { start } else { 0 }, end)? {
@@ -69,7 +125,10 @@ pub fn shmat(request: &Request<'_>) -> Answer {
         | if exec { libc::PROT_EXEC } else { 0 };
     let ask = actions("mmap_file", mem(prot.cast_unsigned(), false));
     if !read_only {
-        request.shared.mapped_shared.store(true, Ordering::Release);
+        request.shared.mapped_shared.store(true, Ordering::SeqCst);
+        // Which file it is, is not known.
+        request.shared.mapped_denied.store(true, Ordering::SeqCst);
+        wait_for_protecting(request, ask)?;
     }
     if request.judge.may_deny(ask, None) {
         let mode =

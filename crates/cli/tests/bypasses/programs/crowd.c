@@ -10,6 +10,8 @@
  *	crowd exit	another thread ends the process meanwhile, with code 7
  *	crowd stop	the process is stopped and continued meanwhile
  *	crowd fork	children are made meanwhile, and map too
+ *	crowd protect	makes the secret writable that it mapped to read
+ *	crowd late	makes memory writable where meanwhile the secret is mapped
  *	crowd traced	one thread is traced by another process when it maps
  *	crowd filtered	it is not allowed by a filter of its own to make threads
  */
@@ -19,11 +21,13 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
@@ -191,6 +195,82 @@ static void tell_map(void)
 	_exit(0);
 }
 
+/* Descriptor 3 is open for writing. */
+static void protects(void)
+{
+	pthread_t other;
+	char *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, file, 0);
+
+	check(page != MAP_FAILED, "mmap");
+	check(!pthread_create(&other, NULL, maps, (void *)0), "pthread_create");
+	check(!mprotect(page, 4096, PROT_READ | PROT_WRITE), "mprotect");
+	page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, 3, 0);
+	check(page != MAP_FAILED, "mmap");
+	puts(mprotect(page, 4096, PROT_READ | PROT_WRITE) ? strerrorname_np(errno) : "writable");
+	fflush(stdout);
+	_exit(0);
+}
+
+static void stay_on(int processor)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(processor, &set);
+	check(!sched_setaffinity(0, sizeof(set), &set), "sched_setaffinity");
+}
+
+static char *place;
+static _Atomic int begun, protected;
+
+static void *hogs(void *unused)
+{
+	stay_on(0);
+	while (!stop)
+		;
+	return unused;
+}
+
+/* Runs only now and then, so that it is late once it was let go. */
+static void *protects_late(void *unused)
+{
+	struct sched_param none = { 0 };
+
+	stay_on(0);
+	check(!sched_setscheduler(0, SCHED_IDLE, &none), "sched_setscheduler");
+	begun = 1;
+	mprotect(place, 4096, PROT_READ | PROT_WRITE);
+	protected = 1;
+	return unused;
+}
+
+static int is_writable(char *page)
+{
+	/* The kernel writes, so that nothing faults. */
+	return ioctl(file, FIONREAD, page) == 0;
+}
+
+static void late(void)
+{
+	pthread_t hog, protector;
+
+	place = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	check(place != MAP_FAILED, "mmap");
+	stay_on(1);
+	check(!pthread_create(&hog, NULL, hogs, NULL), "pthread_create");
+	check(!pthread_create(&protector, NULL, protects_late, NULL), "pthread_create");
+	while (!begun)
+		;
+	usleep(getpid() % 16 * 60);
+	if (mmap(place, 4096, PROT_READ, MAP_SHARED | MAP_FIXED, 3, 0) == MAP_FAILED)
+		puts(strerrorname_np(errno));
+	while (!protected)
+		usleep(100);
+	puts(is_writable(place) ? "writable" : "safe");
+	fflush(stdout);
+	_exit(0);
+}
+
 static void traced(void)
 {
 	int status;
@@ -268,6 +348,10 @@ int main(int argc, char **argv)
 	check(!sigaction(SIGUSR1, &end, NULL), "sigaction");
 	if (!strcmp(argv[1], "traced"))
 		traced();
+	else if (!strcmp(argv[1], "late"))
+		late();
+	else if (!strcmp(argv[1], "protect"))
+		protects();
 	else if (!strcmp(argv[1], "filtered"))
 		filtered();
 	else if (!strcmp(argv[1], "stop"))

@@ -152,6 +152,19 @@ static void map_descriptor(void)
 	}
 }
 
+static void protect_descriptor(void)
+{
+	char *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, target, 0);
+
+	if (page == MAP_FAILED)
+		return;
+	if (!mprotect(page, 4096, PROT_READ | PROT_WRITE)) {
+		page[0] = page[0] == 't' ? 'F' : page[0];
+		settle(1);
+	}
+	munmap(page, 4096);
+}
+
 /* Only to be read, as programs and libraries are. */
 static void look_descriptor(void)
 {
@@ -220,6 +233,7 @@ static const struct race {
 	{ "writev", swap_descriptor, writev_descriptor },
 	{ "truncate", swap_descriptor, truncate_descriptor },
 	{ "map", swap_descriptor, map_descriptor },
+	{ "protect", swap_descriptor, protect_descriptor },
 	{ "look", swap_descriptor, look_descriptor },
 	{ "chmod", swap_descriptor, chmod_descriptor },
 	{ "exec", swap_file, exec_path },
