@@ -290,6 +290,10 @@ fn couple_descriptors(plans: &mut [Plan], questions: &mut Questions<'_>) {
         // These name a path, or give nothing by themselves.
         let not_of_a_descriptor = matches!(row.name, "execve" | "execveat" | "chdir" | "fchdir" | "shmat");
         for ask in cases.iter().flat_map(|case| case.asks).filter(|_| !not_of_a_descriptor) {
+            if ask.hook == "file_open" {
+                // About what an ioctl opens.
+                continue;
+            }
             let of_event = questions.domain.is_none_or(|domain| object_matters(domain, ask.about.event()));
             let of_hook = questions.at_hook(row.nr, ask);
             if !(of_event && questions.may_deny(ask) || of_hook.may_deny && of_hook.on_file) {

@@ -14,7 +14,7 @@
 //! * what was deleted is beneath what its last name was beneath, and what never had a name in a file system that can be
 //!   mounted (pipes, memory) may be opened again through `/proc`;
 //! * where we cannot tell how things relate, and refuse, the kernel can;
-//! * what the kernel itself opens in the name of a caller (a core dump, the terminal of TIOCGPTPEER) is judged as well;
+//! * what the kernel itself opens in the name of a caller (a core dump) is judged as well;
 //! * refusals are not logged, and the list is what it was in the beginning.
 
 use std::os::fd::BorrowedFd;

@@ -26,7 +26,7 @@ use signals::empty_set;
 
 pub use files::{
     HANDLE_HEAD, close, file_attributes, handle_of, is_inheritable, null_is_an_empty_path,
-    set_file_attributes, shared_memory_mode, stat_of, statx_of, truncate,
+    set_file_attributes, shared_memory_mode, stat_of, statx_of, terminal_peer, truncate,
 };
 pub use identity::{FileIds, assume, unshare_fs};
 pub use inject::{Held, Parted, Seized};

@@ -8,7 +8,7 @@ use landlock_compiler::abi::{Actions, Event};
 
 use crate::request::{Answer, Request};
 
-pub use cases::LOOKUP;
+pub use cases::{LOOKUP, OPENED_BY_IOCTL};
 pub use table::TABLE;
 
 /// One syscall.

@@ -209,6 +209,21 @@ def terminal():
     return master, slave
 
 
+def peered():
+    """A terminal's other side, opened by an ioctl on the master."""
+    master = os.open("/dev/ptmx", os.O_RDWR | os.O_NOCTTY)
+    fcntl.ioctl(master, 0x40045431, struct.pack("i", 0))
+    slave = call(16, master, 0x5441, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+    os.write(master, b"x\n")
+    want(os.read(slave, 2) == b"x\n" and os.isatty(slave) and not os.get_inheritable(slave))
+
+
+def namespaces():
+    """A namespace, opened by an ioctl on another."""
+    space = os.open("/proc/self/ns/uts", os.O_RDONLY)
+    want(os.fstat(call(16, space, 0xb701, 0)).st_ino == os.stat("/proc/self/ns/user").st_ino)
+
+
 def pushed():
     """Characters put into a terminal's input, as if typed."""
     def body():

@@ -37,6 +37,7 @@ attacks! {
     passed: attack("passed").with_an_accomplice(), secret(GET), "file_receive";
     passed_to_nobody: attack("passed").by_nobody().with_an_accomplice(), secret(GET), "file_receive";
     passed_within: holding("passed_within"), secret(GET), "file_receive";
+    peered: attack("peered"), Rule::during("opened", GET, 16), "file_open";
     pushed: attack("pushed"), Rule::on_command("push", "FS_IOCTL", 0x5412), "file_ioctl";
     pasted: attack("pasted"), Rule::on_command("paste", "FS_IOCTL", 0x541c), "file_ioctl";
     inputs: holding("inputs"), Rule::on_command("inputs", "FS_IOCTL", 0x541b), "file_ioctl";

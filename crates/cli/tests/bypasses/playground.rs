@@ -81,6 +81,15 @@ impl Rule {
         Rule::new(name, "FS", &body)
     }
 
+    /// Denies these actions whatever the object, in the course of one system call.
+    pub fn during(name: &str, actions: u32, syscall: u32) -> Rule {
+        let body = format!(
+            "r2 = *(u64 *)(r1 + 24)\nr3 = *(u64 *)(r1 + 40)\nr0 = 0\nif r3 != {syscall} goto out\n\
+             if r2 & {actions:#x} goto deny\nout:\nexit\ndeny:\nr0 = 1\nexit\n"
+        );
+        Rule::new(name, "FS", &body)
+    }
+
     /// Denies to map one file of the playground, by whatever name or descriptor.
     pub fn on_mapping(file: &'static str) -> Rule {
         let text = ".rule mapping\n.event MMAP_FILE\n.license \"Dual MIT/GPL\"\n.map list fs 1\n\

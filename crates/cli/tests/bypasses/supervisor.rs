@@ -8,12 +8,16 @@ use crate::attack::Attack;
 use crate::playground::{EXEC, GET, PROGRAM, Rule, SECRET, User, WHOLE};
 
 /// The tests of this module, and why they are not for the kernel target.
-const REASONS: [(&str, &str); 11] = [
+const REASONS: [(&str, &str); 12] = [
     ("asynchronous_reads_are_closed", "the kernel asks about them: kernel::asynchronous"),
     ("by_handle", "the kernel asks about what is opened: kernel::by_handle"),
     ("io_uring_is_closed", "the kernel asks about what its requests do: kernel::uring_*"),
     ("killing_what_keeps_the_sandbox_up_opens_nothing", "kernel::killing_the_waiter_opens_nothing"),
     ("mounts_are_closed", "rules decide about them, and see objects, not places: kernel::mounted*"),
+    (
+        "namespaces_are_opened_by_no_ioctl",
+        "the kernel asks about what is opened, as of a terminal: descriptors::peered",
+    ),
     ("other_doors_are_closed", "the kernel asks the same at each of them: kernel::int80, no_other_doors"),
     ("read_implies_exec", "the kernel asks with what it will really map: kernel::read_implies_exec"),
     (
@@ -46,6 +50,11 @@ fn by_handle() {
 fn read_implies_exec() {
     let program = Rule::on("program", EXEC, WHOLE, PROGRAM);
     descriptors("implied").is_refused(program, "READ_IMPLIES_EXEC");
+}
+
+#[test]
+fn namespaces_are_opened_by_no_ioctl() {
+    descriptors("namespaces").is_refused(Rule::during("opened", GET, 16), "what this ioctl opens");
 }
 
 #[test]

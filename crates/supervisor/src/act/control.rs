@@ -9,10 +9,11 @@ use rustix::io::Errno;
 
 use crate::act::io::share;
 use crate::judge::{About, Ask, actions};
-use crate::object::errno;
+use crate::object::{Object, errno};
 use crate::passing::{Acts, on_descriptor};
-use crate::request::{Answer, DONE, Request};
+use crate::request::{Answer, DONE, Reply, Request};
 use crate::sys;
+use crate::syscalls::OPENED_BY_IOCTL;
 
 const FICLONE: u32 = 0x4004_9409;
 const FICLONERANGE: u32 = 0x4020_940d;
@@ -21,6 +22,7 @@ const FS_IOC_GETFLAGS: u32 = 0x8008_6601;
 const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
 const FS_IOC_FSGETXATTR: u32 = 0x801c_581f;
 const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
+const TIOCGPTPEER: u32 = 0x5441;
 
 /// ioctl(fd, request, argument)
 pub fn ioctl(request: &Request<'_>) -> Answer {
@@ -31,11 +33,42 @@ pub fn ioctl(request: &Request<'_>) -> Answer {
     ];
     match command {
         FICLONE | FICLONERANGE | FIDEDUPERANGE => return share_blocks(request, command, &asks),
+        TIOCGPTPEER if request.judge.may_deny(OPENED, None) => return open_peer(request, &asks),
+        _ if opens_by_itself(command) && request.judge.may_deny(OPENED, None) => {
+            let reason = "what this ioctl opens the kernel opens itself: namespaces, files by handle";
+            return request.judge.refuse_because(request, OPENED, reason);
+        }
         FS_IOC_GETFLAGS | FS_IOC_FSGETXATTR => asks.push(actions("inode_file_getattr", Actions::READ)),
         FS_IOC_SETFLAGS | FS_IOC_FSSETXATTR => asks.push(actions("inode_file_setattr", Actions::WRITE)),
         _ => {}
     }
     on_descriptor(request, request.arg32(0), Acts::OnTheCaller, &asks)
+}
+
+/// The kernel opens the other side of a terminal by itself; so do we, to ask about it. It never becomes the caller's
+/// controlling one by that.
+fn open_peer(request: &Request<'_>, asks: &[Ask]) -> Answer {
+    const MASTER: u64 = libc::makedev(5, 2);
+    let terminal = request.open_object(request.arg32(0))?;
+    for &ask in asks {
+        request.judge.ask(request, ask, &terminal)?;
+    }
+    if terminal.file_type() != libc::S_IFCHR || terminal.stat().st_rdev != MASTER {
+        return Err(Errno::NOTTY);
+    }
+    let flags = OFlags::from_bits_retain(request.arg32(2));
+    let ours = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+    let opened = request.as_caller(|| sys::terminal_peer(terminal.as_fd(), ours.bits()).map_err(errno))?;
+    let peer = Object::pin(opened)?;
+    request.judge.ask(request, OPENED, &peer)?;
+    Ok(Reply::Descriptor { fd: peer.into(), cloexec: flags.contains(OFlags::CLOEXEC) })
+}
+
+const OPENED: Ask = actions("file_open", Actions::GET);
+
+/// Whether the kernel opens something for the command by itself. What, may depend on who asks.
+fn opens_by_itself(command: u32) -> bool {
+    OPENED_BY_IOCTL.contains(&(command & 0xffff))
 }
 
 /// Two files, the other one named by the argument.

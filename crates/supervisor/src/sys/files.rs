@@ -3,9 +3,9 @@
 
 use std::ffi::CStr;
 use std::io::Result;
-use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
-use super::check;
+use super::{check, owned};
 
 /// Closes a descriptor by number.
 pub fn close(fd: RawFd) {
@@ -141,3 +141,12 @@ pub fn set_file_attributes(path: &CStr, attributes: &[u8]) -> Result<()> {
 
 const FILE_GETATTR: i64 = 468;
 const FILE_SETATTR: i64 = 469;
+
+/// Opens the other side of a terminal by its master (`TIOCGPTPEER`).
+pub fn terminal_peer(master: BorrowedFd<'_>, flags: u32) -> Result<OwnedFd> {
+    // SAFETY: an integer argument; a successful result is a new descriptor that nobody else owns.
+    unsafe {
+        let fd = check(i64::from(libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags)))?;
+        owned(fd)
+    }
+}

@@ -312,20 +312,43 @@ const FSSETXATTR: u32 = 0x401c_5820;
 const CLONES: &[Possible] = &[q("file_permission", READ, REG), q("file_permission", WRITE, REG)];
 const GETS_FLAGS: &[Possible] = &[q("inode_file_getattr", READ, ANY)];
 const SETS_FLAGS: &[Possible] = &[q("inode_file_setattr", WRITE, ANY)];
-/// ioctl: the request in the second register; some requests reach further hooks.
-pub const IOCTL: &[Case] = &[
-    always(&[
-        q("file_ioctl", Actions::IOCTL, ANY),
-        Possible { hook: "file_ioctl", about: PossiblyAbout::CommandIn(Event::FsIoctl, 1), types: ANY },
-    ]),
-    when(&[is(1, u32::MAX, FICLONE)], CLONES),
-    when(&[is(1, u32::MAX, FICLONERANGE)], CLONES),
-    when(&[is(1, u32::MAX, FIDEDUPERANGE)], CLONES),
-    when(&[is(1, u32::MAX, GETFLAGS)], GETS_FLAGS),
-    when(&[is(1, u32::MAX, FSGETXATTR)], GETS_FLAGS),
-    when(&[is(1, u32::MAX, SETFLAGS)], SETS_FLAGS),
-    when(&[is(1, u32::MAX, FSSETXATTR)], SETS_FLAGS),
-];
+/// What the kernel opens by itself: the other side of a terminal, namespaces.
+const OPENS: &[Possible] = &[q("file_open", Actions::GET, ANY)];
+const TIOCGPTPEER: u32 = 0x5441;
+macro_rules! ioctl_cases {
+    ($($opening:literal)+) => {
+        /// Commands for which the kernel opens something by itself, but for terminals: type and number, as the size of the
+        /// argument may grow.
+        pub const OPENED_BY_IOCTL: &[u32] = &[$($opening),+];
+        /// ioctl: the request in the second register; some requests reach further hooks.
+        pub const IOCTL: &[Case] = &[
+            always(&[
+                q("file_ioctl", Actions::IOCTL, ANY),
+                Possible { hook: "file_ioctl", about: PossiblyAbout::CommandIn(Event::FsIoctl, 1), types: ANY },
+            ]),
+            when(&[is(1, u32::MAX, FICLONE)], CLONES),
+            when(&[is(1, u32::MAX, FICLONERANGE)], CLONES),
+            when(&[is(1, u32::MAX, FIDEDUPERANGE)], CLONES),
+            when(&[is(1, u32::MAX, GETFLAGS)], GETS_FLAGS),
+            when(&[is(1, u32::MAX, FSGETXATTR)], GETS_FLAGS),
+            when(&[is(1, u32::MAX, SETFLAGS)], SETS_FLAGS),
+            when(&[is(1, u32::MAX, FSSETXATTR)], SETS_FLAGS),
+            when(&[is(1, u32::MAX, TIOCGPTPEER)], OPENS),
+            $(when(&[is(1, 0xffff, $opening)], OPENS),)+
+        ];
+    };
+}
+
+ioctl_cases! {
+    // NS_GET_USERNS, NS_GET_PARENT, NS_MNT_GET_NEXT, NS_MNT_GET_PREV
+    0xb701 0xb702 0xb70b 0xb70c
+    // PIDFD_GET_*_NAMESPACE
+    0xff01 0xff02 0xff03 0xff04 0xff05 0xff06 0xff07 0xff08 0xff09 0xff0a
+    // SIOCGSKNS, TUNGETDEVNETNS
+    0x894c 0x54e3
+    // XFS_IOC_OPEN_BY_HANDLE, AUTOFS_DEV_IOCTL_OPENMOUNT, DRM_IOCTL_MODE_CREATE_LEASE
+    0x586b 0x9374 0x64c6
+}
 
 const LOCK_TYPES: PossiblyAbout = PossiblyAbout::CommandOf(Event::FsLock, &[0, 1, 2]);
 const LOCKS: &[Possible] =
