@@ -14,7 +14,7 @@ use landlock_compiler::domain::Domain;
 use landlock_compiler::rule::Rule;
 use landlock_compiler::verify::{Loader, verify};
 use landlock_daemon::client::Daemon;
-use landlock_daemon::limits::admit;
+use landlock_daemon::limits::{admit, limit};
 use landlock_daemon::listen;
 use landlock_daemon::protocol::{Parent, Refusal};
 use landlock_daemon::server::{End, Enforcer, serve};
@@ -32,6 +32,8 @@ pub struct Books {
     last: AtomicU64,
     pub is_gone: AtomicBool,
     pub loads: AtomicU64,
+    /// How often there is no place yet for what was just collected.
+    pub lingering: AtomicU64,
 }
 
 impl Books {
@@ -75,6 +77,10 @@ impl Enforcer for Fake {
         let same = theirs().find(|(_, there, _)| !own_log && *there == names(rules));
         if let Some(found) = same.and_then(|(_, _, hold)| hold.upgrade()) {
             return Ok(found);
+        }
+        if self.0.lingering.load(Ordering::Relaxed) > 0 {
+            self.0.lingering.fetch_sub(1, Ordering::Relaxed);
+            return Err(limit("it lingers"));
         }
         admit(Usage { domains: theirs().count(), ..Usage::default() }, own_log)?;
         self.0.loads.fetch_add(1, Ordering::Relaxed);

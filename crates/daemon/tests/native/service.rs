@@ -81,6 +81,24 @@ fn a_domain_with_a_log_of_its_own_stays_for_more_than_one() {
 }
 
 #[test]
+fn the_log_of_a_domain_that_was_collected_is_waited_for_a_little() {
+    let live = Live::start(LONG);
+    let rules = rules::encode(&domain([rule("one")])).unwrap();
+    let load = Request::Load { parent: None, own_log: true };
+    live.books.lingering.store(5, Ordering::Relaxed);
+    let kept = live.connect();
+    let (token, _) = granted(&kept, load, &rules);
+    assert!(live.books.enter(token));
+    live.books.lingering.store(1000, Ordering::Relaxed);
+    let shared = || live.daemon().load(&domain([rule("two")]), None, false);
+    assert!(matches!(shared(), Err(Error::Refused(refusal)) if refusal.why == Why::Limit));
+    // Once more after it was collected, and not again.
+    assert_eq!(live.books.lingering.load(Ordering::Relaxed), 998);
+    live.books.lingering.store(0, Ordering::Relaxed);
+    shared().unwrap();
+}
+
+#[test]
 fn the_same_rules_are_loaded_once_and_go_after_a_while() {
     let live = Live::start(LONG);
     let grants: Vec<_> =
