@@ -44,6 +44,11 @@ impl Link {
         Link::create(program, sys::link_create_at(program.as_fd(), kind.attach_type(), group.as_fd()))
     }
 
+    /// Attaches an iterator over tasks, for those of one process. Linux 6.1 or later.
+    pub fn attach_to_process(program: &Program, kind: ProgramKind, process: u32) -> Result<Link> {
+        Link::create(program, sys::link_create_over(program.as_fd(), kind.attach_type(), process))
+    }
+
     fn create(program: &Program, created: std::result::Result<OwnedFd, Errno>) -> Result<Link> {
         match created {
             Ok(fd) => Ok(Link { fd }),

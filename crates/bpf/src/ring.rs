@@ -10,14 +10,14 @@
 #![allow(unsafe_code)]
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::mm::ProtFlags;
 use rustix::param::page_size;
 
 use crate::error::{Error, Result};
 use crate::map::{Map, MapKind};
+use crate::memory::Mapping;
 
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
@@ -96,28 +96,8 @@ impl AsFd for Ring {
     }
 }
 
-/// Memory shared with the kernel: one page with a position, then perhaps the records.
-#[derive(Debug)]
-struct Mapping {
-    start: NonNull<u8>,
-    length: usize,
-}
-
-// SAFETY: the memory belongs to no thread; it is accessed through atomics and volatile reads only.
-unsafe impl Send for Mapping {}
-
+/// One page with a position, then perhaps the records.
 impl Mapping {
-    fn new(map: &Map, offset: usize, length: usize, protection: ProtFlags) -> Result<Mapping> {
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-        let start = unsafe {
-            mmap(std::ptr::null_mut(), length, protection, MapFlags::SHARED, map.as_fd(), offset as u64)
-        };
-        let path = format!("memory of map {}", map.info().name);
-        let start = start.map_err(|errno| Error::File { path, error: errno.into() })?;
-        let start = NonNull::new(start.cast()).expect("a mapping without a fixed address is not at 0");
-        Ok(Mapping { start, length })
-    }
-
     fn position(&self) -> &AtomicU64 {
         // SAFETY: the first page begins with an aligned 64-bit position, mapped as long as `self` is, and
         // the kernel accesses it atomically.
@@ -145,13 +125,5 @@ impl Mapping {
         // SAFETY: within the mapping, as checked; a byte is valid whatever it is, and read once.
         to.extend((at..at + length).map(|at| unsafe { self.start.as_ptr().add(at).read_volatile() }));
         Some(())
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: mapped by `new` with this length; references into it borrow `self`, so none is left.
-        // Failing would leave memory mapped, which harms nobody.
-        let _ = unsafe { munmap(self.start.as_ptr().cast(), self.length) };
     }
 }

@@ -60,7 +60,7 @@ plain!(Obj, 16 { pathname: u64, bpf_fd: u32, file_flags: u32 });
 plain!(Id, 12 { id: u32, next_id: u32, open_flags: u32 });
 plain!(Info, 16 { bpf_fd: u32, info_len: u32, info: u64 });
 plain!(BtfLoad, 32 { btf: u64, btf_log_buf: u64, btf_size: u32, btf_log_size: u32, btf_log_level: u32, pad: u32 });
-plain!(LinkCreate, 16 { prog_fd: u32, target_fd: u32, attach_type: u32, flags: u32 });
+plain!(LinkCreate, 32 { prog_fd: u32, target_fd: u32, attach_type: u32, flags: u32, iter_info: u64, iter_info_len: u32, unused: u32 });
 plain!(MapFreeze, 4 { map_fd: u32 });
 plain!(IterCreate, 8 { link_fd: u32, flags: u32 });
 
@@ -300,6 +300,21 @@ pub fn link_create_at(program: BorrowedFd<'_>, attach_type: u32, target: Borrowe
     unsafe { bpf_fd(Command::LinkCreate, &mut attributes) }
 }
 
+/// BPF_LINK_CREATE of an iterator, over the tasks of this process only.
+pub fn link_create_over(program: BorrowedFd<'_>, attach_type: u32, process: u32) -> Answer<OwnedFd> {
+    // `union bpf_iter_link_info`: `task.tid`, `task.pid`, and what is 0.
+    let which: Vec<u8> = [0, process, 0, 0].into_iter().flat_map(u32::to_ne_bytes).collect();
+    let mut attributes = LinkCreate {
+        prog_fd: number(program),
+        attach_type,
+        iter_info: address(&which),
+        iter_info_len: length(&which),
+        ..LinkCreate::default()
+    };
+    // SAFETY: what the iterator is told is as long as is said; the answer is a descriptor.
+    unsafe { bpf_fd(Command::LinkCreate, &mut attributes) }
+}
+
 /// BPF_ITER_CREATE.
 pub fn iter_create(link: BorrowedFd<'_>) -> Answer<OwnedFd> {
     // SAFETY: the attributes hold no address; the answer is a descriptor.
@@ -365,7 +380,8 @@ mod tests {
         mirrors!(BtfLoad, "union bpf_attr": btf, btf_log_buf, btf_size, btf_log_size, btf_log_level);
         mirrors!(LinkCreate, "union bpf_attr": prog_fd as "link_create.prog_fd",
             target_fd as "link_create.target_fd", attach_type as "link_create.attach_type",
-            flags as "link_create.flags");
+            flags as "link_create.flags", iter_info as "link_create.iter_info",
+            iter_info_len as "link_create.iter_info_len");
         mirrors!(MapFreeze, "union bpf_attr": map_fd);
         mirrors!(IterCreate, "union bpf_attr": link_fd as "iter_create.link_fd", flags as "iter_create.flags");
     }

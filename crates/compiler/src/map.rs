@@ -136,6 +136,12 @@ impl Map {
         self.change(|array| array.update(array.len(), handle_type as u32, handle, 0)).map(drop)
     }
 
+    /// Takes all handles out, and closes what nobody else has of them.
+    pub fn clear(&self) {
+        let taken = self.change(|array| std::mem::take(&mut array.handles));
+        drop(taken);
+    }
+
     /// Changes it.
     pub fn change<T>(&self, change: impl FnOnce(&mut Array) -> T) -> T {
         change(&mut self.0.array.write().unwrap_or_else(PoisonError::into_inner))

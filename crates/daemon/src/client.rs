@@ -2,20 +2,22 @@
 //! Asking the daemon, for programs that confine themselves or others.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use landlock_bpf::map::Map;
 use landlock_bpf::ring::Ring;
 use landlock_compiler::domain::Domain;
 use landlock_compiler::hooks;
+use landlock_compiler::map::Handle;
 use landlock_kernel::DomainId;
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout, socket_peercred};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
+    AddressFamily, RecvFlags, SendFlags, Shutdown, SocketAddrUnix, SocketFlags, SocketType, connect,
+    shutdown, socket_with,
 };
 use rustix::process::Uid;
 
@@ -89,7 +91,8 @@ pub struct Grant {
 /// with the last clone.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    socket: Arc<OwnedFd>,
+    /// One asks at a time.
+    socket: Arc<Mutex<OwnedFd>>,
 }
 
 /// The denials of a domain with a log of its own. Reading them takes no privilege and no daemon.
@@ -146,7 +149,7 @@ impl Daemon {
     /// [`Error::Refused`] if it is gone; the others.
     pub fn again(&self, number: u64) -> Result<Grant, Error> {
         let connection = self.connect()?;
-        let (answer, _) = connection.ask(Request::Again(number), &[])?;
+        let (answer, _) = connection.ask(Request::Again(number), &[], &[])?;
         granted(answer, connection)
     }
 
@@ -155,7 +158,7 @@ impl Daemon {
     /// # Errors
     /// Those of [`Daemon::hello`].
     pub fn threads(&self, number: u64) -> Result<u64, Error> {
-        match self.connect()?.ask(Request::Threads(number), &[])? {
+        match self.connect()?.ask(Request::Threads(number), &[], &[])? {
             (Answer::Threads(threads), _) => Ok(threads),
             _ => Err(nonsense()),
         }
@@ -191,7 +194,7 @@ impl Daemon {
             Ok(credentials) if credentials.uid.as_raw() != self.user => {
                 Err(Error::Stranger(shown.to_owned()))
             }
-            Ok(_) if every_user_is_known(&socket) => Ok(Connection { socket: Arc::new(socket) }),
+            Ok(_) if every_user_is_known(&socket) => Ok(Connection { socket: Arc::new(Mutex::new(socket)) }),
             Ok(_) => Err(Error::Namespace(shown.to_owned())),
             Err(errno) => Err(absent(errno)),
         }
@@ -204,7 +207,7 @@ impl Connection {
     /// # Errors
     /// [`Error::Silent`] and [`Error::Refused`].
     pub fn hello(&self) -> Result<u32, Error> {
-        match self.ask(Request::Hello, &[])? {
+        match self.ask(Request::Hello, &[], &[])? {
             (Answer::Hello { engine }, _) => Ok(engine),
             _ => Err(nonsense()),
         }
@@ -222,14 +225,15 @@ impl Connection {
         }
     }
 
-    /// A domain of these rules, and those of `parent`, for a thread that is in that.
+    /// A domain of these rules, and those of `parent`, for a thread that is in that. What handles in its maps are of, which
+    /// has to be opened with `O_PATH`, stays known as long as this process keeps them.
     ///
     /// # Errors
     /// [`Error::Refused`] with the reason; the others. Nothing has changed then.
     pub fn load(self, domain: &Domain, parent: Option<DomainId>, own_log: bool) -> Result<Grant, Error> {
-        let rules = rules::encode(domain)?;
+        let (rules, handles) = rules::with_handles(domain)?;
         let parent = parent.map(|DomainId { engine, domain }| Parent { engine, domain });
-        let (answer, descriptors) = self.ask(Request::Load { parent, own_log }, &rules)?;
+        let (answer, descriptors) = self.ask(Request::Load { parent, own_log }, &rules, &handles)?;
         let mut grant = granted(answer, self)?;
         let mut descriptors = descriptors.into_iter();
         grant.log = match (own_log, descriptors.next(), descriptors.next()) {
@@ -243,12 +247,46 @@ impl Connection {
         Ok(grant)
     }
 
-    fn ask(&self, request: Request, rules: &[u8]) -> Result<(Answer, Vec<OwnedFd>), Error> {
+    /// Puts these handles into a map of the domain that was granted on this connection, by its number in [`Domain::maps`],
+    /// and takes all others out.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], and nothing has changed; [`Error::Silent`] if the daemon is gone: nobody can change the domain
+    /// any more.
+    pub fn change(&self, map: usize, handles: &[Handle]) -> Result<(), Error> {
+        self.tell(Request::Change(map as u64), handles)
+    }
+
+    /// From now on nobody changes that domain. If the daemon does not say so the connection is closed, and so the domain
+    /// goes, if no thread is in it.
+    pub fn seal(&self) {
+        if self.tell(Request::Seal, &[]).is_err() {
+            let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+            // There is nothing to close that is closed.
+            let _ = shutdown(&*socket, Shutdown::Both);
+        }
+    }
+
+    fn tell(&self, request: Request, handles: &[Handle]) -> Result<(), Error> {
+        match self.ask(request, &[], handles)? {
+            (Answer::Changed, _) => Ok(()),
+            _ => Err(nonsense()),
+        }
+    }
+
+    fn ask(
+        &self,
+        request: Request,
+        rules: &[u8],
+        handles: &[Handle],
+    ) -> Result<(Answer, Vec<OwnedFd>), Error> {
         let request = [&request.encode(), rules].concat();
+        let handles: Vec<BorrowedFd<'_>> = handles.iter().filter_map(Handle::descriptor).collect();
+        let socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
         let silent = |errno: Errno| Error::Silent(errno.into());
         // A daemon that has said no before it heard anything does not listen, but what it said can be heard.
-        let sent = socket::send(&self.socket, &request, &[], SendFlags::empty());
-        let message = socket::receive(&self.socket, Answer::MAX, RecvFlags::empty()).map_err(silent)?;
+        let sent = socket::send(&*socket, &request, &handles, SendFlags::empty());
+        let message = socket::receive(&*socket, Answer::MAX, RecvFlags::empty()).map_err(silent)?;
         match Answer::decode(&message.bytes) {
             Some(Answer::Refused(refusal)) => Err(refusal.into()),
             Some(_) if message.is_cut => Err(nonsense()),

@@ -3,12 +3,13 @@
 
 use std::os::fd::OwnedFd;
 
-use landlock_compiler::rule::Rule;
+use landlock_compiler::domain::Domain;
+use landlock_compiler::map::Handle;
 use landlock_kernel::{Denials, DomainId, Engine, Error, Loaded};
 
 use crate::limits::admit;
 use crate::protocol::{Parent, Refusal, Why};
-use crate::rules::MAX_RULES;
+use crate::rules::{MAX_FILTERS, MAX_RULES};
 use crate::server::Enforcer;
 
 /// The machine's engine.
@@ -24,20 +25,16 @@ impl Kernel {
         Engine::open().map(Kernel)
     }
 
-    /// The domain that a thread claims to be in, held.
-    fn parent(&self, parent: Option<Parent>, rules: usize) -> Result<Option<Loaded>, Refusal> {
+    /// The domain that a thread claims to be in, held, if all that is newer has a place on top of it.
+    fn parent(&self, parent: Option<Parent>, newer: &Domain) -> Result<Option<Loaded>, Refusal> {
         let Some(Parent { engine, domain }) = parent else { return Ok(None) };
         let held = self.0.hold(DomainId { engine, domain }).map_err(refusal)?;
         let gone = || Refusal::new(Why::Domain, "there is no such domain to be extended");
         let held = held.ok_or_else(gone)?;
-        let older = held.domain().rules().len();
-        match older + rules > MAX_RULES {
-            true => Err(Refusal::new(
-                Why::TooMany,
-                format!("{rules} rules and the {older} that are in force already are more than {MAX_RULES}"),
-            )),
-            false => Ok(Some(held)),
-        }
+        let older = held.domain();
+        few("rules", newer.rules().len(), older.rules().len(), MAX_RULES)?;
+        few("filters", newer.filters().count(), older.filters().count(), MAX_FILTERS)?;
+        Ok(Some(held))
     }
 }
 
@@ -55,14 +52,18 @@ impl Enforcer for Kernel {
     fn load(
         &mut self,
         user: u32,
-        rules: &[Rule],
+        newer: &Domain,
         parent: Option<Parent>,
         own_log: bool,
     ) -> Result<Loaded, Refusal> {
-        let parent = self.parent(parent, rules.len())?;
+        let parent = self.parent(parent, newer)?;
         let denials = if own_log { Denials::Own } else { Denials::Shared };
-        let (parent, rules) = (parent.as_ref(), rules.iter().cloned());
-        self.0.load_for(user, parent, rules, denials, |usage| admit(usage, own_log)).map_err(refusal)?
+        let admit = |usage| admit(usage, own_log, !newer.maps().is_empty());
+        self.0.load_for(user, parent.as_ref(), newer, denials, admit).map_err(refusal)?
+    }
+
+    fn change(&mut self, domain: &Loaded, map: usize, handles: &[Handle]) -> Result<(), Refusal> {
+        self.0.change(domain, map, handles).map_err(refusal)
     }
 
     fn hold(&mut self, user: u32, number: u64) -> Result<Option<Loaded>, Refusal> {
@@ -100,7 +101,22 @@ impl Enforcer for Kernel {
     }
 }
 
+/// Refuses more than there can be.
+fn few(what: &str, newer: usize, older: usize, most: usize) -> Result<(), Refusal> {
+    match older + newer > most {
+        true => Err(Refusal::new(
+            Why::TooMany,
+            format!("{newer} {what} and the {older} that are in force already are more than {most}"),
+        )),
+        false => Ok(()),
+    }
+}
+
 fn refusal(error: Error) -> Refusal {
-    let why = if matches!(error, Error::Full { .. }) { Why::Limit } else { Why::Kernel };
+    let why = match error {
+        Error::Full { .. } => Why::Limit,
+        Error::Handle(_) => Why::Descriptor,
+        _ => Why::Kernel,
+    };
     Refusal::new(why, error.to_string())
 }

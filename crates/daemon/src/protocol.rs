@@ -3,11 +3,13 @@
 //! the machine's byte order.
 //!
 //! A request has [`Request::SIZE`] bytes. Behind [`Request::Load`] come the [rules](crate::rules), in the same message: a
-//! thread whose rules let it write to no file could not fill one with them. No descriptor is taken from a client. An answer is a header of [`Answer::HEADER`] bytes and a text. To a grant with a log of its own
+//! thread whose rules let it write to no file could not fill one with them. Descriptors of handles, and no others, come with
+//! that and with [`Request::Change`]. An answer is a header of [`Answer::HEADER`] bytes and a text. To a grant with a log of its own
 //! belong two descriptors: the ring buffer of denials, and the map that counts those that found no place.
 //!
 //! A grant is good while the client keeps the connection, and for [`TOKEN_LIFE`] at most. A domain with a log of its own
-//! stays as long as the connection it was asked for on, so that another thread can be let in.
+//! stays as long as the connection it was asked for on, so that another thread can be let in; so does one with maps of
+//! handles, which who has that connection may change, until it is sealed.
 
 use std::time::Duration;
 
@@ -36,6 +38,11 @@ pub enum Request {
     Threads(u64),
     /// Another token for that domain.
     Again(u64),
+    /// These handles are in a map of the domain that was granted on this connection, by its number in
+    /// [`Domain::maps`](landlock_compiler::domain::Domain::maps), and no others.
+    Change(u64),
+    /// From now on the domain that was granted on this connection is not changed.
+    Seal,
 }
 
 /// What a thread says that it is in. No thread that is elsewhere can use what it gets for it.
@@ -61,6 +68,8 @@ impl Request {
             }
             Request::Threads(number) => (3, 0, 0, number),
             Request::Again(number) => (4, 0, 0, number),
+            Request::Change(map) => (5, 0, 0, map),
+            Request::Seal => (6, 0, 0, 0),
         };
         let mut bytes = [0; Request::SIZE];
         for (at, word) in [(0, MAGIC), (4, kind), (8, flags), (12, engine)] {
@@ -93,6 +102,8 @@ impl Request {
             }
             (3, 0) => Request::Threads(number),
             (4, 0) => Request::Again(number),
+            (5, 0) => Request::Change(number),
+            (6, 0) => Request::Seal,
             _ => return Err(malformed()),
         };
         // One way to say a thing, so that what is added later is refused by who does not know it.
@@ -121,6 +132,8 @@ pub enum Answer {
     },
     /// So many threads are in the domain.
     Threads(u64),
+    /// A change was made.
+    Changed,
     /// Nothing was done.
     Refused(Refusal),
 }
@@ -195,6 +208,7 @@ impl Answer {
             Answer::Hello { engine } => (1, u64::from(*engine), 0, String::new()),
             Answer::Granted { token, number, lacking } => (2, *token, *number, lacking.join(",")),
             Answer::Threads(threads) => (3, *threads, 0, String::new()),
+            Answer::Changed => (4, 0, 0, String::new()),
             Answer::Refused(refusal) => (REFUSED | refusal.why as u32, 0, 0, refusal.text.clone()),
         };
         let words = [MAGIC, kind].map(u32::to_ne_bytes).concat();
@@ -217,6 +231,7 @@ impl Answer {
                 Some(Answer::Granted { token: first, number: second, lacking })
             }
             3 => Some(Answer::Threads(first)),
+            4 => Some(Answer::Changed),
             _ if kind & REFUSED != 0 => {
                 let known = Why::ALL.into_iter().find(|why| *why as u32 == kind & !REFUSED);
                 Some(Answer::Refused(Refusal::new(known.unwrap_or(Why::Other), text)))

@@ -1,26 +1,56 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rules as bytes: what a client puts into the memory file. Nothing in it is believed.
+//! The layers of a domain as bytes: what comes behind a request for one. Nothing in it is believed.
 //!
-//! One after the other, oldest first, each: the subtype (24 bytes); the lengths of its name and its licence in bytes and
-//! the number of its instructions (u32 each); name, licence and instructions. Lines of the source stay with the client.
+//! One after the other, oldest first:
+//!
+//! * A rule: the subtype (24 bytes); the lengths of its name and its licence in bytes and the number of its instructions
+//!   (u32 each); name, licence and instructions. From ABI 2 on the number of its maps (u32) and the maps come behind that.
+//! * A map: its number among all maps (u32). The first time it comes, which has to be in the order of the numbers, what its
+//!   handles are of, for how many there is room, how many there are, and the length of its name (u32 each); the name.
+//! * A classic filter: [`FILTER`] where a rule has its ABI, the number of its instructions (u32), and those.
+//!
+//! Lines of the source stay with the client. Descriptors of the handles come with the message, in the order of the maps.
 
+mod read;
+
+use landlock_compiler::abi::handles::ArrayKind;
 use landlock_compiler::abi::{MAX_INSNS, Subtype};
-use landlock_compiler::domain::Domain;
+use landlock_compiler::classic::{ClassicInsn, Filter};
+use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::insn::Insn;
-use landlock_compiler::object::{RuleObject, insns_from_bytes};
+use landlock_compiler::map::{Handle, Map};
+use landlock_compiler::rule::Rule;
+
+pub use read::{Layers, decode};
 
 /// Most rules in a domain.
 pub const MAX_RULES: usize = 64;
 /// Most instructions of the rules of one request together.
 pub const MAX_TOTAL_INSNS: usize = 4 * MAX_INSNS;
+/// Most classic filters in a domain.
+pub const MAX_FILTERS: usize = 16;
+/// Most instructions of the filters of one request together.
+pub const MAX_FILTER_INSNS: usize = MAX_INSNS;
+/// Most maps of one request together.
+pub const MAX_MAPS: usize = 8;
+/// Most handles of one request together.
+pub const MAX_HANDLES: usize = 128;
 /// Most bytes of a name, and of a licence.
 pub const MAX_TEXT: usize = 128;
-/// Most bytes of the rules of a request.
-pub const MAX_BYTES: usize = MAX_RULES * (HEADER + 2 * MAX_TEXT) + MAX_TOTAL_INSNS * Insn::SIZE;
+/// Most bytes of the layers of a request.
+pub const MAX_BYTES: usize = MAX_RULES * (HEADER + 2 * MAX_TEXT + (1 + MAX_MAPS) * WORD)
+    + MAX_TOTAL_INSNS * Insn::SIZE
+    + MAX_FILTERS * 2 * WORD
+    + MAX_FILTER_INSNS * ClassicInsn::SIZE
+    + MAX_MAPS * (4 * WORD + MAX_TEXT);
 
-const HEADER: usize = Subtype::SIZE + 3 * 4;
+/// What a filter begins with. No rule has such an ABI.
+pub const FILTER: u32 = u32::MAX;
 
-/// What is wrong with bytes that are not rules.
+const WORD: usize = 4;
+const HEADER: usize = Subtype::SIZE + 3 * WORD;
+
+/// What is wrong with bytes that are no layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Wrong {
     /// Nothing to enforce.
@@ -32,40 +62,104 @@ pub enum Wrong {
     /// Too long together.
     #[error("the rules have more than {MAX_TOTAL_INSNS} instructions together")]
     TooLong,
+    /// Too many filters, or too long together.
+    #[error(
+        "there are more than {MAX_FILTERS} filters, or they have more than {MAX_FILTER_INSNS} instructions together"
+    )]
+    Filters,
+    /// Too many maps, or of something unknown.
+    #[error("there are more than {MAX_MAPS} maps of handles, or one is of a kind that does not exist")]
+    Maps,
+    /// Too many handles.
+    #[error("there are more than {MAX_HANDLES} handles, or more than a map has room for")]
+    Handles,
     /// A text that is too long or not UTF-8.
     #[error("a name or licence is not UTF-8 of at most {MAX_TEXT} bytes")]
     Text,
     /// They end too early.
     #[error("the rules are cut short")]
     Short,
-    /// It has filters, handles or rules that this protocol does not know.
-    #[error("only rules of ABI 1 can be handed to landlockd")]
-    Newer,
 }
 
-/// The rules of a domain, to be handed over. A longer name or licence is cut: no licence the verifier knows is longer.
+/// The layers of a domain, to be handed over. A longer name or licence is cut: no licence the verifier knows is longer.
 ///
 /// # Errors
 /// Those that [`decode`] would have, too.
 pub fn encode(domain: &Domain) -> Result<Vec<u8>, Wrong> {
-    if domain.abi() > 1 {
-        return Err(Wrong::Newer);
-    }
-    let mut bytes = Vec::new();
-    for rule in domain.rules().iter().rev() {
+    with_handles(domain).map(|(bytes, _)| bytes)
+}
+
+/// The same, and the handles in its maps, which are to come with it.
+///
+/// # Errors
+/// As [`encode`].
+pub fn with_handles(domain: &Domain) -> Result<(Vec<u8>, Vec<Handle>), Wrong> {
+    let mut written = Written::default();
+    domain.layers().iter().try_for_each(|layer| match layer {
+        Layer::Rule(rule) => written.rule(rule),
+        Layer::Filter(filter) => written.filter(filter),
+    })?;
+    decode(&written.bytes).map(|_| (written.bytes, written.handles))
+}
+
+/// What is written so far.
+#[derive(Default)]
+struct Written {
+    bytes: Vec<u8>,
+    maps: Vec<Map>,
+    handles: Vec<Handle>,
+}
+
+impl Written {
+    fn rule(&mut self, rule: &Rule) -> Result<(), Wrong> {
         let object = rule.object();
         let subtype = object.subtype.unwrap_or_default();
         let texts = [&object.name, &object.license].map(|text| cut(text));
-        bytes.extend([subtype.abi, subtype.event].into_iter().flat_map(u32::to_ne_bytes));
-        bytes.extend([subtype.ability, subtype.option].into_iter().flat_map(u64::to_ne_bytes));
+        self.words(&[subtype.abi, subtype.event]);
+        self.bytes.extend([subtype.ability, subtype.option].into_iter().flat_map(u64::to_ne_bytes));
         let lengths = [texts[0].len(), texts[1].len(), object.insns.len()];
-        for length in lengths {
-            bytes.extend(u32::try_from(length).map_err(|_| Wrong::TooLong)?.to_ne_bytes());
+        lengths.into_iter().try_for_each(|length| self.count(length, Wrong::TooLong))?;
+        texts.iter().for_each(|text| self.bytes.extend(text.as_bytes()));
+        self.bytes.extend(object.insns.iter().flat_map(|insn| insn.encode()));
+        if subtype.abi > 1 {
+            self.count(object.maps.len(), Wrong::Maps)?;
+            object.maps.iter().try_for_each(|map| self.map(map))?;
         }
-        texts.iter().for_each(|text| bytes.extend(text.as_bytes()));
-        bytes.extend(object.insns.iter().flat_map(|insn| insn.encode()));
+        Ok(())
     }
-    decode(&bytes).map(|_| bytes)
+
+    fn map(&mut self, map: &Map) -> Result<(), Wrong> {
+        let known = self.maps.iter().position(|known| known.is(map));
+        self.count(known.unwrap_or(self.maps.len()), Wrong::Maps)?;
+        if known.is_some() {
+            return Ok(());
+        }
+        self.maps.push(map.clone());
+        let (definition, handles) = (map.definition(), map.handles());
+        let name = cut(&definition.name);
+        self.words(&[definition.kind as u32, definition.max_entries]);
+        self.count(handles.len(), Wrong::Handles)?;
+        self.count(name.len(), Wrong::Text)?;
+        self.bytes.extend(name.as_bytes());
+        self.handles.extend(handles);
+        Ok(())
+    }
+
+    fn filter(&mut self, filter: &Filter) -> Result<(), Wrong> {
+        self.words(&[FILTER]);
+        self.count(filter.insns().len(), Wrong::Filters)?;
+        self.bytes.extend(filter.insns().iter().flat_map(|insn| insn.encode()));
+        Ok(())
+    }
+
+    fn words(&mut self, words: &[u32]) {
+        self.bytes.extend(words.iter().flat_map(|word| word.to_ne_bytes()));
+    }
+
+    fn count(&mut self, count: usize, too_many: Wrong) -> Result<(), Wrong> {
+        self.words(&[u32::try_from(count).map_err(|_| too_many)?]);
+        Ok(())
+    }
 }
 
 fn cut(text: &str) -> &str {
@@ -73,62 +167,7 @@ fn cut(text: &str) -> &str {
     &text[..end.unwrap_or(0)]
 }
 
-/// The rules in some bytes, oldest first.
-///
-/// # Errors
-/// What is wrong with the first one that is wrong.
-pub fn decode(bytes: &[u8]) -> Result<Vec<RuleObject>, Wrong> {
-    let mut rest = Rest(bytes);
-    let (mut rules, mut insns) = (Vec::new(), 0);
-    while !rest.0.is_empty() {
-        let rule = rest.rule()?;
-        insns += rule.insns.len();
-        rules.push(rule);
-        if rules.len() > MAX_RULES {
-            return Err(Wrong::TooMany);
-        }
-        if insns > MAX_TOTAL_INSNS {
-            return Err(Wrong::TooLong);
-        }
-    }
-    if rules.is_empty() { Err(Wrong::Nothing) } else { Ok(rules) }
-}
-
-/// What is not read yet.
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    fn rule(&mut self) -> Result<RuleObject, Wrong> {
-        let (abi, event) = (self.word()?, self.word()?);
-        let (ability, option) = (self.long()?, self.long()?);
-        let [name, license, insns] = [self.word()?, self.word()?, self.word()?].map(|length| length as usize);
-        if insns > MAX_TOTAL_INSNS {
-            return Err(Wrong::TooLong);
-        }
-        let (name, license) = (self.text(name)?, self.text(license)?);
-        let insns = insns_from_bytes(self.take(insns * Insn::SIZE)?).ok_or(Wrong::Short)?;
-        let subtype = Some(Subtype { abi, event, ability, option });
-        Ok(RuleObject { name, license, insns, subtype, ..RuleObject::default() })
-    }
-
-    fn take(&mut self, length: usize) -> Result<&'a [u8], Wrong> {
-        let (taken, rest) = self.0.split_at_checked(length).ok_or(Wrong::Short)?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn word(&mut self) -> Result<u32, Wrong> {
-        self.take(4)?.try_into().map(u32::from_ne_bytes).map_err(|_| Wrong::Short)
-    }
-
-    fn long(&mut self) -> Result<u64, Wrong> {
-        self.take(8)?.try_into().map(u64::from_ne_bytes).map_err(|_| Wrong::Short)
-    }
-
-    fn text(&mut self, length: usize) -> Result<String, Wrong> {
-        if length > MAX_TEXT {
-            return Err(Wrong::Text);
-        }
-        str::from_utf8(self.take(length)?).map(str::to_owned).map_err(|_| Wrong::Text)
-    }
+/// The kind of a map with this number.
+fn kind(number: u32) -> Result<ArrayKind, Wrong> {
+    ArrayKind::from_u32(number).ok_or(Wrong::Maps)
 }

@@ -13,7 +13,8 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use landlock_compiler::rule::Rule;
+use landlock_compiler::domain::Domain;
+use landlock_compiler::map;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with, sockopt};
@@ -33,18 +34,21 @@ pub trait Enforcer: Send + 'static {
     /// The number that tells it from others: what a thread is asked that says in which domain it is.
     fn id(&self) -> u32;
 
-    /// A domain of the user's with these rules, oldest first: one that is loaded and has no log of its own, if that will do,
-    /// or a new one, if [there is a place](crate::limits::admit) for it.
+    /// A domain of the user's with all that is newer: one that is loaded and has no log of its own, if that will do, or a
+    /// new one, if [there is a place](crate::limits::admit) for it.
     ///
     /// # Errors
     /// What the client is told, here and below.
     fn load(
         &mut self,
         user: u32,
-        rules: &[Rule],
+        newer: &Domain,
         parent: Option<Parent>,
         own_log: bool,
     ) -> Result<Self::Domain, Refusal>;
+
+    /// Puts these handles into a map of a domain's, and no others.
+    fn change(&mut self, domain: &Self::Domain, map: usize, handles: &[map::Handle]) -> Result<(), Refusal>;
 
     /// The user's domain of this number, if there is one.
     fn hold(&mut self, user: u32, number: u64) -> Result<Option<Self::Domain>, Refusal>;

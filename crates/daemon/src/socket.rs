@@ -13,7 +13,7 @@ use rustix::net::{
 };
 
 /// Most descriptors with a message.
-pub const MAX_DESCRIPTORS: usize = 2;
+pub const MAX_DESCRIPTORS: usize = crate::rules::MAX_HANDLES;
 
 /// A message that was received.
 #[derive(Debug)]

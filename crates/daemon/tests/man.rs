@@ -35,8 +35,13 @@ fn its_limits_and_places_are_those_in_force() {
         ("logs", most.logs),
         ("programs", most.programs),
         ("insns", most.insns),
+        ("handles", most.handles),
         ("rules", rules::MAX_RULES),
+        ("filters", rules::MAX_FILTERS),
         ("request", rules::MAX_TOTAL_INSNS),
+        ("filtering", rules::MAX_FILTER_INSNS),
+        ("maps", rules::MAX_MAPS),
+        ("given", rules::MAX_HANDLES),
         ("connections", limits::MAX_CONNECTIONS),
         ("seconds", usize::try_from(limits::PATIENCE.as_secs()).unwrap()),
     ];

@@ -20,7 +20,7 @@ use rustix::io::Errno;
 use rustix::thread::{CapabilitySet, capabilities, set_no_new_privs};
 
 use crate::{loader, records};
-use served::Served;
+use served::{Changes, Served};
 
 /// Why the kernel target does not do what was asked. Nothing ran.
 #[derive(Debug, thiserror::Error)]
@@ -99,13 +99,29 @@ enum Source {
 #[derive(Clone, Debug)]
 pub(crate) struct Shared(Arc<Mutex<(Engine, Loaded)>>);
 
+/// Who changes what handles a domain's maps hold.
+#[derive(Clone, Debug)]
+pub(crate) enum Changer {
+    Ourselves(Shared),
+    Daemon(Changes),
+}
+
+impl Changer {
+    /// Has the domain's programs compare with what is in a map now.
+    pub fn refresh(&self, map: u32) -> Result<()> {
+        match self {
+            Changer::Ourselves(shared) => Ok(shared.refresh(map)?),
+            Changer::Daemon(changes) => Ok(changes.refresh(map)?),
+        }
+    }
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, (Engine, Loaded)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has the domain's programs compare with what is in a map now.
-    pub fn refresh(&self, map: u32) -> std::result::Result<(), landlock_kernel::Error> {
+    fn refresh(&self, map: u32) -> std::result::Result<(), landlock_kernel::Error> {
         if DomainId::of_this_thread().is_some() {
             return Err(landlock_kernel::Error::Confined);
         }
@@ -140,12 +156,25 @@ impl Prepared {
         }
     }
 
-    /// For changes of the domain's maps; landlockd loads no domains with maps.
-    pub(crate) fn shared(&self) -> Option<Shared> {
+    /// For changes of the domain's maps.
+    pub(crate) fn changer(&self) -> Changer {
         match &self.source {
-            Source::Ourselves { shared, .. } => Some(shared.clone()),
-            Source::Daemon(_) => None,
+            Source::Ourselves { shared, .. } => Changer::Ourselves(shared.clone()),
+            Source::Daemon(served) => Changer::Daemon(served.changes()),
         }
+    }
+
+    /// Puts the calling thread into the domain, as [`Entry::enter`]. Where landlockd loaded it, nobody changes its maps from
+    /// then on: this process has what it would take.
+    ///
+    /// # Errors
+    /// As [`Prepared::entry`] and [`Entry::enter`].
+    pub fn enter(&self) -> Result<()> {
+        let entry = self.entry()?;
+        if let Source::Daemon(served) = &self.source {
+            served.seal();
+        }
+        entry.enter()
     }
 
     /// What lets one thread in.

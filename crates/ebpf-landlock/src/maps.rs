@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landlock_compiler::abi::handles::{ArrayKind, HandleType};
 use landlock_compiler::map::{Array, ArrayError, Map};
+use landlock_daemon::protocol::Why;
 use landlock_supervisor::{Change, Link};
 use rustix::io::Errno;
 
 use crate::Error;
-use crate::kernel::Shared;
+use crate::kernel::{self, Changer};
 
 /// What enforces the rules of one sandbox.
 #[derive(Clone, Debug, Default)]
@@ -21,7 +22,7 @@ pub(crate) struct Who {
     /// The supervisors of what was started.
     pub links: Vec<Link>,
     /// The domains in the kernel.
-    pub domains: Vec<Shared>,
+    pub domains: Vec<Changer>,
     /// Whether something was started whose arrays stay as they were: see [`Handles::set`].
     pub has_fixed: bool,
 }
@@ -69,9 +70,9 @@ impl Handles {
     ///
     /// # Errors
     /// [`Error::Handle`]: `E2BIG` beyond the room there is, `EINVAL` for a gap, and for what is no cgroup where one is
-    /// wanted. On the kernel target also `EINVAL` for a cgroup that is not below the caller's root or more than 23 levels
-    /// down, `ENOSPC` if the machine's domains have no place for more handles, and `EPERM` in a thread that the kernel
-    /// confines. `EOPNOTSUPP` if something was started or entered with the sandbox whose handles cannot be changed: inside of another
+    /// wanted. On the kernel target also `EINVAL` for a cgroup more than 23 levels down, `ENOSPC` if the machine's
+    /// domains have no place for more handles, and `EPERM` in a thread that the kernel confines; where landlockd loaded the
+    /// rules, `EPERM` once a thread of this process has entered the sandbox, or the daemon was started anew. `EOPNOTSUPP` if something was started or entered with the sandbox whose handles cannot be changed: inside of another
     /// sandbox of the supervisor target, or [`lowered`](crate::Sandbox::lowered). Nothing has changed then. `EIO` if a supervisor or the kernel did not do as it should; what is confined goes on.
     pub fn set(&self, index: u32, what: impl AsFd) -> Result<(), Error> {
         let handle_type = match self.map.definition().kind {
@@ -140,7 +141,7 @@ impl Handles {
             change(array).map(|_| before)
         });
         let before = before.map_err(|error| Error::Handle(Errno::from_raw_os_error(error.errno()).into()))?;
-        let refresh = |domain: &Shared| domain.refresh(self.place);
+        let refresh = |domain: &Changer| domain.refresh(self.place);
         who.domains.iter().try_for_each(refresh).map_err(|error| {
             self.map.change(|array| *array = before);
             // What has taken the change takes it back.
@@ -174,11 +175,20 @@ impl Handles {
 }
 
 /// What a change that the kernel did not take fails with.
-fn errno_of(error: &landlock_kernel::Error) -> Errno {
+fn errno_of(error: &kernel::Error) -> Errno {
+    use landlock_daemon::client::Error as Daemon;
+    use landlock_kernel::Error as Engine;
     match error {
-        landlock_kernel::Error::Handle(_) => Errno::INVAL,
-        landlock_kernel::Error::Full { .. } => Errno::NOSPC,
-        landlock_kernel::Error::Confined => Errno::PERM,
+        kernel::Error::Target(Engine::Handle(_)) => Errno::INVAL,
+        kernel::Error::Target(Engine::Full { .. }) => Errno::NOSPC,
+        kernel::Error::Target(Engine::Confined) => Errno::PERM,
+        kernel::Error::Daemon(Daemon::Refused(refusal)) => match refusal.why {
+            Why::Descriptor => Errno::INVAL,
+            Why::Limit => Errno::NOSPC,
+            _ => Errno::IO,
+        },
+        // The daemon was started anew, or the domain is sealed: nobody changes it any more.
+        kernel::Error::Daemon(_) => Errno::PERM,
         _ => Errno::IO,
     }
 }

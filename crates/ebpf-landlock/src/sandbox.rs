@@ -87,7 +87,7 @@ impl Sandbox {
         if let Ready::Kernel(prepared) = &ready
             && !self.domain.maps().is_empty()
         {
-            who.domains.extend(prepared.shared());
+            who.domains.push(prepared.changer());
         }
         Ok(ready)
     }
@@ -220,7 +220,7 @@ impl Sandbox {
     pub fn enter(&self) -> Result<(), Error> {
         let state = &mut *self.state();
         match self.ready(state)? {
-            Ready::Kernel(prepared) => Ok(prepared.entry()?.enter()?),
+            Ready::Kernel(prepared) => Ok(prepared.enter()?),
             Ready::Supervisor { .. } => {
                 let mut who = self.enforcers.lock();
                 landlock_supervisor::enter(&self.domain, &state.log()?)?;

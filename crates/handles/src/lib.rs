@@ -5,7 +5,7 @@
 //! object when that is renamed and the path is reused, and cannot be mistaken for another while it is in use.
 #![forbid(unsafe_code)]
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use landlock_compiler::abi::handles::ArrayKind;
@@ -65,7 +65,8 @@ pub fn open(path: &Path, kind: ArrayKind) -> Result<Handle, Error> {
     held(descriptor, kind)
 }
 
-/// A handle of what a descriptor refers to.
+/// A handle of what a descriptor refers to, whatever it was opened for: it is opened again with `O_PATH`, where that can be
+/// done.
 ///
 /// # Errors
 /// [`Error::NoCgroup`], [`Error::Descriptor`].
@@ -73,7 +74,15 @@ pub fn held(descriptor: OwnedFd, kind: ArrayKind) -> Result<Handle, Error> {
     if kind == ArrayKind::Cgroup && !is_cgroup(&descriptor).map_err(Error::Descriptor)? {
         return Err(Error::NoCgroup);
     }
-    Ok(Handle::held(descriptor))
+    Ok(Handle::held(path_only(&descriptor).unwrap_or(descriptor)))
+}
+
+fn path_only(descriptor: &OwnedFd) -> Option<OwnedFd> {
+    if rustix::fs::fcntl_getfl(descriptor).ok()?.contains(OFlags::PATH) {
+        return None;
+    }
+    let path = format!("/proc/self/fd/{}", descriptor.as_raw_fd());
+    rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).ok()
 }
 
 fn is_cgroup(descriptor: &impl AsFd) -> Result<bool, Errno> {

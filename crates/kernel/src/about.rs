@@ -167,9 +167,15 @@ impl Content {
         self.maps.is_empty()
     }
 
-    /// How many maps of handles there are.
-    pub(crate) fn maps(&self) -> usize {
-        self.maps.len()
+    /// For how many handles its maps have room.
+    pub(crate) fn handles(&self) -> usize {
+        self.maps.iter().map(|map| map.max_entries as usize).sum()
+    }
+
+    /// Instructions of its rules and filters.
+    pub(crate) fn insns(&self) -> usize {
+        let rules = self.rules.iter().map(|rule| rule.insns.len());
+        rules.chain(self.filters.iter().map(|filter| filter.insns.len())).sum()
     }
 
     /// The same, for a user.
@@ -191,17 +197,19 @@ pub(crate) struct Published {
     pub(crate) mask: u64,
     /// Of its content; others may have the same.
     pub(crate) content: u64,
-    /// Instructions of its rules, before they were compiled for each hook.
+    /// Instructions of its rules and filters, before they were compiled for each hook.
     pub(crate) insns: usize,
+    /// For how many handles its maps have room.
+    pub(crate) handles: usize,
     /// The user it was loaded for.
     pub(crate) owner: Option<u32>,
 }
 
 impl Published {
     pub(crate) fn name(self) -> String {
-        let Published { place: Place { number, slot }, mask, content, insns, owner } = self;
+        let Published { place: Place { number, slot }, mask, content, insns, handles, owner } = self;
         let owner = owner.map_or(String::new(), |owner| format!("-{owner}"));
-        format!("{slot}-{number}-{mask:x}-{content:x}-{insns}{owner}")
+        format!("{slot}-{number}-{mask:x}-{content:x}-{insns}-{handles}{owner}")
     }
 
     /// From the name; none if it is of something else.
@@ -210,9 +218,10 @@ impl Published {
         let (slot, number) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let [mask, content] = [parts.next()?, parts.next()?].map(|part| u64::from_str_radix(part, 16).ok());
         let place = Place { number, slot };
-        let insns = parts.next()?.parse().ok()?;
+        let (insns, handles) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
         let owner = parts.next().map(str::parse).transpose().ok()?;
-        parts.next().is_none().then_some(Published { place, mask: mask?, content: content?, insns, owner })
+        let (mask, content) = (mask?, content?);
+        parts.next().is_none().then_some(Published { place, mask, content, insns, handles, owner })
     }
 
     /// Hooks it has programs for.
@@ -239,9 +248,9 @@ pub(crate) struct About {
 impl About {
     /// What the name of its folder says.
     pub(crate) fn published(&self) -> Published {
-        let Content { owner, rules, .. } = &self.content;
-        let insns = rules.iter().map(|rule| rule.insns.len()).sum();
-        Published { place: self.place, mask: self.mask, content: self.content.hash(), insns, owner: *owner }
+        let (insns, handles) = (self.content.insns(), self.content.handles());
+        let (content, owner) = (self.content.hash(), self.content.owner);
+        Published { place: self.place, mask: self.mask, content, insns, handles, owner }
     }
 
     /// The domain again; none if it is of no version that is known.
@@ -319,11 +328,11 @@ mod tests {
     #[test]
     fn the_name_of_a_folder_says_what_it_was_made_of() {
         let place = Place { number: 1 << 50, slot: 4095 };
-        let published = Published { place, mask: 1 << 63, content: 0xab, insns: 7, owner: None };
-        assert_eq!(published.name(), "4095-1125899906842624-8000000000000000-ab-7");
+        let published = Published { place, mask: 1 << 63, content: 0xab, insns: 7, handles: 9, owner: None };
+        assert_eq!(published.name(), "4095-1125899906842624-8000000000000000-ab-7-9");
         assert_eq!(Published::parse(&published.name()), Some(published));
         let of_a_user = Published { owner: Some(1000), ..published };
-        assert_eq!(of_a_user.name(), "4095-1125899906842624-8000000000000000-ab-7-1000");
+        assert_eq!(of_a_user.name(), "4095-1125899906842624-8000000000000000-ab-7-9-1000");
         assert_eq!(Published::parse(&of_a_user.name()), Some(of_a_user));
         for name in [
             "",
@@ -331,10 +340,11 @@ mod tests {
             "7",
             "7-1-0",
             "7-1-0-0",
-            "7-1-0-0-0-x",
-            "7-1-0-0-0-0-0",
-            "7-1-g-0-0",
-            "-1-0-0-0",
+            "7-1-0-0-0",
+            "7-1-0-0-0-0-x",
+            "7-1-0-0-0-0-0-0",
+            "7-1-g-0-0-0",
+            "-1-0-0-0-0",
         ] {
             assert_eq!(Published::parse(name), None, "{name}");
         }

@@ -21,7 +21,7 @@ use landlock_bpf::pin::Folder;
 use crate::about::{About, Content, Place, Published};
 use crate::attached::{Attached, UNPUBLISHED};
 use crate::error::{Error, Result};
-use crate::handles::{self, WATCH};
+use crate::handles::{self, MEMORIES, WATCH};
 use crate::kernel::Kernel;
 use crate::loaded::{DESCRIPTORS, FILES, Usage};
 use crate::lock::Lock;
@@ -55,13 +55,15 @@ pub(crate) struct Change<'a> {
     format: &'a Folder,
     domains: &'a Folder,
     watch: Folder,
+    pub(crate) memories: Folder,
 }
 
 impl Change<'_> {
     /// `domains` is the exclusive lock on that folder of the format.
     pub(crate) fn new<'a>(format: &'a Folder, maps: &'a Maps, domains: &'a Lock) -> Result<Change<'a>> {
-        let (hooks, watch) = (Attached::new(format)?, format.folder(WATCH)?);
-        let change = Change { maps, hooks, format, domains: domains.folder(), watch };
+        let (watch, memories) = (format.folder(WATCH)?, format.folder(MEMORIES)?);
+        let hooks = Attached::new(format)?;
+        let change = Change { maps, hooks, format, domains: domains.folder(), watch, memories };
         change.sweep()?;
         Ok(change)
     }
@@ -102,6 +104,7 @@ impl Change<'_> {
             usage.domains += 1;
             usage.programs += hooks;
             usage.insns += published.insns * hooks;
+            usage.handles += published.handles;
         }
         Ok(usage)
     }
@@ -234,14 +237,19 @@ impl Change<'_> {
 
     /// Forgets what only handles of a domain stood for that is not published.
     pub(crate) fn forget_handles(&self) -> Result<()> {
+        let theirs: Vec<_> = self.published()?.into_iter().filter(|one| one.mask & FILES != 0).collect();
+        if theirs.is_empty() {
+            // All of it goes when nothing is watched any more.
+            return Ok(());
+        }
         let mut living = Vec::new();
-        for published in self.published()?.into_iter().filter(|published| published.mask & FILES != 0) {
+        for published in theirs {
             let folder = self.folder(published)?;
-            let maps = About::read(&folder)?.content.maps();
-            let maps = (0..maps).map(|number| Ok(Map::from_pin(&folder, &handles::pin(number))?));
+            let pins = folder.names()?.into_iter().filter(|name| handles::is_pin(name));
+            let maps = pins.map(|name| Ok(Map::from_pin(&folder, &name)?));
             living.extend(maps.collect::<Result<Vec<Map>>>()?);
         }
-        handles::forget(self.maps, &living)
+        handles::forget(self.maps, &self.memories, &living)
     }
 
     /// Watches what handles stand for.
@@ -268,7 +276,7 @@ impl Change<'_> {
     fn detach(&self) -> Result<()> {
         let Some(_nobody_keeps_them) = Attached::new(self.format)?.keep()? else { return Ok(()) };
         if self.masks()? & FILES == 0 {
-            handles::unwatch(&self.watch, self.maps)?;
+            handles::unwatch(&self.watch, &self.memories, self.maps)?;
         }
         let needed: Vec<_> = self.published()?.into_iter().flat_map(Published::hooks).collect();
         self.hooks

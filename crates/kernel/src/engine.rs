@@ -10,8 +10,9 @@ use landlock_bpf::map::{Map, Update};
 use landlock_bpf::prctl;
 use landlock_bpf::ring::Ring;
 use landlock_compiler::denial::RuleSeen;
-use landlock_compiler::domain::{Domain, Layer};
+use landlock_compiler::domain::Domain;
 use landlock_compiler::hooks::{self, Hook};
+use landlock_compiler::map::Handle;
 use landlock_compiler::rule::Rule;
 use rustix::io::Errno;
 use rustix::time::{ClockId, clock_gettime};
@@ -100,7 +101,7 @@ impl Engine {
         rules: impl IntoIterator<Item = Rule>,
         denials: Denials,
     ) -> Result<Loaded> {
-        let (domain, content) = self.content_for(None, Some(parent), rules)?;
+        let (domain, content) = self.content_for(None, Some(parent), &Domain::prepended(rules))?;
         self.load_at(hooks::TABLE, domain, content, denials, Some(parent))
     }
 
@@ -110,13 +111,25 @@ impl Engine {
     /// # Errors
     /// [`Error::Handle`] for what cannot be compared with; then nothing has changed.
     pub fn refresh(&mut self, domain: &Loaded, number: usize) -> Result<()> {
+        let handles = domain.domain.maps().get(number).map(|map| map.handles());
+        self.change(domain, number, &handles.unwrap_or_default())
+    }
+
+    /// The same with other handles than are in the map.
+    ///
+    /// # Errors
+    /// As [`Engine::refresh`]; [`Error::Full`].
+    pub fn change(&mut self, domain: &Loaded, number: usize, handles: &[Handle]) -> Result<()> {
         self.owns(domain)?;
         let maps = domain.domain.maps();
         let unknown = || Error::Handle(format!("the domain has {} maps", maps.len()));
-        let array = maps.get(number).ok_or_else(unknown)?;
+        let definition = maps.get(number).ok_or_else(unknown)?.definition();
+        if handles.len() > definition.max_entries as usize {
+            return Err(Error::Full { what: "handles in the map", limit: definition.max_entries });
+        }
         self.state.change(|change| {
             let map = domain.handles(number)?;
-            handles::fill(&self.kernel, &self.state.maps, &map, array.definition(), &array.handles())?;
+            handles::fill(&self.kernel, &self.state.maps, &change.memories, (&map, definition), handles)?;
             change.forget_handles()
         })
     }
@@ -151,7 +164,7 @@ impl Engine {
         self.state.id()
     }
 
-    /// Loads a domain of these rules for a user who may not do that, to be entered by threads in the parent. It is
+    /// Loads a domain of all that is newer for a user who may not do that, to be entered by threads in the parent. It is
     /// shared with the same user's only; for a new one `admit` says whether it may be, by what the user has.
     ///
     /// # Errors
@@ -160,11 +173,11 @@ impl Engine {
         &mut self,
         user: u32,
         parent: Option<&Loaded>,
-        rules: impl IntoIterator<Item = Rule>,
+        newer: &Domain,
         denials: Denials,
         admit: impl FnOnce(Usage) -> std::result::Result<(), R>,
     ) -> Result<std::result::Result<Loaded, R>> {
-        let (domain, content) = self.content_for(Some(user), parent, rules)?;
+        let (domain, content) = self.content_for(Some(user), parent, newer)?;
         let wanted = self.wanted(hooks::TABLE, domain, content, denials, parent);
         self.state.change(|change| {
             if let Some(found) = wanted.find(self.id(), change)? {
@@ -184,12 +197,12 @@ impl Engine {
         &self,
         owner: Option<u32>,
         parent: Option<&Loaded>,
-        rules: impl IntoIterator<Item = Rule>,
+        newer: &Domain,
     ) -> Result<(Domain, Content)> {
         parent.map_or(Ok(()), |parent| self.owns(parent))?;
         let domain = match parent {
-            Some(parent) => parent.domain.extended(rules.into_iter().map(Layer::Rule)),
-            None => Domain::prepended(rules),
+            Some(parent) => parent.domain.extended(newer.layers()),
+            None => newer.clone(),
         };
         let places =
             parent.into_iter().flat_map(|parent| parent.ancestors.iter().copied().chain([parent.place]));

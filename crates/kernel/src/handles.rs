@@ -5,13 +5,14 @@
 //! mount, all of which a descriptor keeps alive. It need not: where the kernel frees such an inode, a program of ours
 //! notes that it is lost before its memory can be another's (`programs/lost.s`), and from then on nothing can be told
 //! of the map. The same where a descriptor is closed, for what is told by dentries and mounts. So who kills the
-//! process that holds the descriptors lifts nothing.
+//! process that holds the descriptors lifts nothing. A cgroup is known by the numbers of those it is in.
 
-use std::collections::BTreeMap;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
 use landlock_bpf::link::Link;
-use landlock_bpf::map::{Map, MapKind, MapSpec, Update};
+use landlock_bpf::map::{Map, MapFlags, MapKind, MapSpec, Update};
+use landlock_bpf::memory::Bytes;
 use landlock_bpf::pin::Folder;
 use landlock_bpf::program::{Program, ProgramKind, ProgramSpec};
 use landlock_compiler::abi::handles::ArrayKind;
@@ -19,8 +20,7 @@ use landlock_compiler::emit::handles::{
     self, CGROUP, COUNT, FLAGS, FS, LOST_SIZE, MARKS, MAX_OBJECTS, SEEN, entry, mark,
 };
 use landlock_compiler::map::{Definition, Handle};
-use rustix::fs::{Mode, OFlags, fstat, fstatfs, openat};
-use rustix::io::Errno;
+use rustix::fs::FileType;
 
 use crate::attachment::Attachment;
 use crate::change::u64_of;
@@ -33,12 +33,17 @@ pub(crate) const LOST: &str = include_str!("programs/lost.s");
 const FILES: &str = include_str!("programs/files.s");
 /// The folder with the links of what watches, while a published domain has maps of files.
 pub(crate) const WATCH: &str = "watch";
+/// The folder with the memory of maps, see [`fill`].
+pub(crate) const MEMORIES: &str = "memories";
 /// Before the number of a map, in a domain's folder.
 const PIN: &str = "handles-";
 const INODES: &str = "inodes";
 const DESCRIPTORS: &str = "descriptors";
 const ROOT_CGROUP: u64 = 1;
-const CGROUP2_SUPER_MAGIC: i64 = 0x6367_7270;
+const CGROUP2_SUPER_MAGIC: u64 = 0x6367_7270;
+/// Numbers of what a file is, and of inodes on the way up.
+const NUMBERS: usize = 9;
+const LEVELS: usize = CGROUP.levels.unsigned_abs() as usize;
 
 /// The map with the places of what is watched, by address.
 pub(crate) const OBJECTS: MapSpec<'static> =
@@ -50,6 +55,7 @@ pub(crate) const LOSSES: MapSpec<'static> = MapSpec {
     key_size: 4,
     value_size: LOST_SIZE,
     max_entries: 1,
+    flags: MapFlags::MMAPABLE,
     ..SPEC
 };
 
@@ -88,11 +94,12 @@ pub(crate) fn is_watched(folder: &Folder, descriptors: bool) -> Result<bool> {
 }
 
 /// Watches nothing any more, and forgets what was lost: nobody compares.
-pub(crate) fn unwatch(folder: &Folder, maps: &Maps) -> Result<()> {
+pub(crate) fn unwatch(folder: &Folder, memories: &Folder, maps: &Maps) -> Result<()> {
     if folder.names()?.is_empty() {
         return Ok(());
     }
     folder.clear()?;
+    memories.clear()?;
     for (address, _) in maps.objects.elements(MAX_OBJECTS)? {
         maps.objects.delete(&address)?;
     }
@@ -104,6 +111,11 @@ pub(crate) fn pin(number: usize) -> String {
     format!("{PIN}{number}")
 }
 
+/// Whether a pin is such a one.
+pub(crate) fn is_pin(name: &str) -> bool {
+    name.starts_with(PIN)
+}
+
 /// A map in the kernel, to be filled: it holds one map, which is replaced as a whole.
 pub(crate) fn create(definition: &Definition) -> Result<Map> {
     if definition.max_entries > handles::MAX_HANDLES {
@@ -111,25 +123,16 @@ pub(crate) fn create(definition: &Definition) -> Result<Map> {
     }
     let memory = memory(definition)?;
     let (name, kind) = (map_name(definition.kind), MapKind::ArrayOfMaps);
-    Ok(Map::create(&MapSpec { name, kind, value_size: 4, inner: Some(&memory), ..LOSSES })?)
+    let spec =
+        MapSpec { name, kind, key_size: 4, value_size: 4, max_entries: 1, inner: Some(&memory), ..SPEC };
+    Ok(Map::create(&spec)?)
 }
 
 /// Memory that programs compare with, empty.
 fn memory(definition: &Definition) -> Result<Map> {
     let value_size = u32::try_from(size(definition)).unwrap_or(u32::MAX);
-    Ok(Map::create(&MapSpec { name: map_name(definition.kind), value_size, ..LOSSES })?)
-}
-
-/// What programs compare with now; `None` where that is not for this process to see, as for landlockd: the kernel gives
-/// what is in a map of maps to `CAP_SYS_ADMIN` only.
-fn current(map: &Map) -> Result<Option<Vec<u8>>> {
-    let id = map.lookup(&[0; 4])?.and_then(|value| Some(u32::from_ne_bytes(*value.first_chunk()?)));
-    let Some(id) = id else { return Ok(Some(Vec::new())) };
-    match Map::open(id) {
-        Ok(memory) => Ok(memory.map(|memory| memory.lookup(&[0; 4])).transpose()?.flatten()),
-        Err(error) if error.errno() == Some(Errno::PERM) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let (name, kind) = (map_name(definition.kind), MapKind::Array);
+    Ok(Map::create(&MapSpec { name, kind, key_size: 4, value_size, max_entries: 1, ..SPEC })?)
 }
 
 fn size(definition: &Definition) -> usize {
@@ -143,11 +146,14 @@ fn size(definition: &Definition) -> usize {
 /// Puts handles into a map of the kernel's: a comparison sees all of the change or nothing of it. Once this is done no
 /// program compares with what was there before. Under the lock of [`crate::change`]; the handles' descriptors stay
 /// open until it is done.
+///
+/// What a map of maps has in it the kernel tells to `CAP_SYS_ADMIN` only, which landlockd lacks. So the memory is
+/// pinned as well, by the ids of both, before programs see it; what was there before goes after.
 pub(crate) fn fill(
     kernel: &Kernel,
     maps: &Maps,
-    map: &Map,
-    definition: &Definition,
+    memories: &Folder,
+    (map, definition): (&Map, &Definition),
     handles: &[Handle],
 ) -> Result<()> {
     let mut value = Value(vec![0; size(definition)]);
@@ -160,14 +166,31 @@ pub(crate) fn fill(
             handle.descriptor().ok_or(Error::Handle("it stands for nothing that is open".to_owned()))
         })
         .collect::<Result<_>>()?;
+    let seen = if descriptors.is_empty() { Vec::new() } else { look(kernel, &descriptors)? };
     match definition.kind {
-        ArrayKind::Fs if descriptors.is_empty() => {}
-        ArrayKind::Fs => value.files(maps, &look(kernel)?, &descriptors)?,
-        ArrayKind::Cgroup => value.cgroups(&descriptors)?,
+        ArrayKind::Fs => value.files(maps, &seen)?,
+        ArrayKind::Cgroup => value.cgroups(&seen)?,
     }
     let memory = memory(definition)?;
     memory.update(&[0; 4], &value.0, Update::Any)?;
-    Ok(map.set_map(&[0; 4], &memory)?)
+    if definition.kind == ArrayKind::Cgroup {
+        return Ok(map.set_map(&[0; 4], &memory)?);
+    }
+    let name = format!("{}-{}", map.info().id, memory.info().id);
+    let there = memories.names()?;
+    if there.contains(&name) {
+        // Of maps that are gone, whose numbers these are now.
+        memories.remove(&name)?;
+    }
+    memories.pin(&memory, &name)?;
+    map.set_map(&[0; 4], &memory)?;
+    let mut older = there.into_iter().filter(|one| *one != name && of(one) == Some(map.info().id));
+    older.try_for_each(|one| Ok(memories.remove(&one)?))
+}
+
+/// The map that a pinned memory is of.
+fn of(name: &str) -> Option<u32> {
+    name.split_once('-')?.0.parse().ok()
 }
 
 /// What a map's memory holds.
@@ -179,18 +202,12 @@ impl Value {
         self.0[at..at + 8].copy_from_slice(&number.to_ne_bytes());
     }
 
-    fn files(
-        &mut self,
-        maps: &Maps,
-        seen: &BTreeMap<RawFd, Seen>,
-        descriptors: &[BorrowedFd<'_>],
-    ) -> Result<()> {
+    fn files(&mut self, maps: &Maps, seen: &[Seen]) -> Result<()> {
         let mut marks = 0;
-        for (index, descriptor) in (0..).zip(descriptors) {
-            let unseen = || Error::Handle("the kernel does not show what is open".to_owned());
-            let seen = seen.get(&descriptor.as_raw_fd()).ok_or_else(unseen)?;
+        let mut places = if seen.is_empty() { Places::default() } else { Places::read(maps)? };
+        for (index, seen) in (0..).zip(seen) {
             let at = entry(index, FS.size);
-            let objects = [seen.inode, seen.file].map(|address| place(maps, address));
+            let objects = [seen.inode, seen.file].map(|address| places.of(maps, address));
             let [inode_object, file_object] = objects;
             for (member, number) in [
                 (FS.inode, seen.inode),
@@ -209,9 +226,9 @@ impl Value {
         Ok(())
     }
 
-    fn cgroups(&mut self, descriptors: &[BorrowedFd<'_>]) -> Result<()> {
-        for (index, descriptor) in (0..).zip(descriptors) {
-            let path = cgroup_path(*descriptor)?;
+    fn cgroups(&mut self, seen: &[Seen]) -> Result<()> {
+        for (index, seen) in (0..).zip(seen) {
+            let path = seen.cgroup_path()?;
             let at = entry(index, CGROUP.size);
             self.put(at + CGROUP.level, path.len() as u64 - 1);
             self.put(at + CGROUP.id, *path.last().unwrap_or(&0));
@@ -223,47 +240,102 @@ impl Value {
     }
 }
 
-/// The place for the note that what has this address is lost.
-fn place(maps: &Maps, address: u64) -> Result<u64> {
-    let losses = maps.losses.lookup(&[0; 4])?.unwrap_or_default();
-    let is_lost = |place: u32| losses.get(usize::from(FLAGS.unsigned_abs()) + place as usize) != Some(&0);
-    let number = |value: &[u8]| value.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
-    let key = address.to_ne_bytes();
-    if let Some(known) =
-        maps.objects.lookup(&key)?.map(|value| number(&value)).filter(|place| !is_lost(*place))
-    {
-        return Ok(known.into());
-    }
-    let taken: Vec<u32> =
-        maps.objects.elements(MAX_OBJECTS)?.iter().map(|(_, value)| number(value)).collect();
-    let free = (1..MAX_OBJECTS).find(|place| !taken.contains(place) && !is_lost(*place));
-    let free = free.ok_or(Error::Full { what: "handles", limit: MAX_OBJECTS })?;
-    maps.objects.update(&key, &free.to_ne_bytes(), Update::Any)?;
-    Ok(free.into())
+/// Places for notes that something is lost.
+#[derive(Default)]
+struct Places {
+    by_address: BTreeMap<u64, u32>,
+    /// Those of something, and those with a note.
+    taken: BTreeSet<u32>,
+    lost: BTreeSet<u32>,
+    /// None below is free.
+    next: u32,
 }
 
-/// Forgets what no map refers to any more.
-pub(crate) fn forget(maps: &Maps, living: &[Map]) -> Result<()> {
-    let mut used = Vec::new();
-    for map in living.iter().filter(|map| is_of_files(map)) {
-        // What is not known is not forgotten: another engine will.
-        let Some(value) = current(map)? else { return Ok(()) };
-        let number = |at: i16| {
-            let at = usize::from(at.unsigned_abs());
-            value.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u64::from_ne_bytes(*bytes))
-        };
-        for index in (0..).zip(0..number(COUNT)).map(|(index, _)| index) {
-            let at = entry(index, FS.size);
-            used.extend([number(at + FS.inode_object), number(at + FS.file_object)]);
+impl Places {
+    fn read(maps: &Maps) -> Result<Places> {
+        // First: a program that notes a loss forgets the address after that.
+        let known = maps.objects.elements(MAX_OBJECTS)?;
+        let losses = maps.losses.lookup(&[0; 4])?.unwrap_or_default();
+        let notes = losses.iter().skip(usize::from(FLAGS.unsigned_abs()));
+        let noted = (0..).zip(notes).filter(|(_, note)| **note != 0);
+        let lost: BTreeSet<u32> = noted.map(|(place, _)| place).collect();
+        let by_address: BTreeMap<u64, u32> =
+            known.iter().map(|(address, place)| (number(address, 0), small(place))).collect();
+        let taken = by_address.values().chain(&lost).copied().collect();
+        Ok(Places { by_address, taken, lost, next: 1 })
+    }
+
+    /// What has another place than these.
+    fn addresses_but(&self, used: &BTreeSet<u32>) -> Vec<u64> {
+        let others = self.by_address.iter().filter(|(_, place)| !used.contains(place));
+        others.map(|(address, _)| *address).collect()
+    }
+
+    /// The place for the note that what has this address is lost.
+    fn of(&mut self, maps: &Maps, address: u64) -> Result<u64> {
+        let known = self.by_address.get(&address).filter(|place| !self.lost.contains(place));
+        if let Some(known) = known {
+            return Ok((*known).into());
+        }
+        let free = (self.next..MAX_OBJECTS).find(|place| !self.taken.contains(place));
+        let free = free.ok_or(Error::Full { what: "handles", limit: MAX_OBJECTS })?;
+        self.next = free + 1;
+        maps.objects.update(&address.to_ne_bytes(), &free.to_ne_bytes(), Update::Any)?;
+        self.by_address.insert(address, free);
+        Ok(free.into())
+    }
+}
+
+/// A number in some bytes; 0 beyond the end.
+fn number(bytes: &[u8], at: usize) -> u64 {
+    bytes.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u64::from_ne_bytes(*bytes))
+}
+
+fn small(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes))
+}
+
+/// Forgets what no map refers to any more, so that its place can be another's.
+pub(crate) fn forget(maps: &Maps, memories: &Folder, living: &[Map]) -> Result<()> {
+    let living = living.iter().filter(|map| is_of_files(map));
+    let living: BTreeSet<u32> = living.map(|map| map.info().id).collect();
+    let (mut known, mut used) = (BTreeSet::new(), BTreeSet::new());
+    for name in memories.names()? {
+        match of(&name).filter(|map| living.contains(map)) {
+            Some(map) => {
+                known.insert(map);
+                used.extend(places_in(&Map::from_pin(memories, &name)?)?);
+            }
+            None => memories.remove(&name)?,
         }
     }
-    for (address, value) in maps.objects.elements(MAX_OBJECTS)? {
-        let place = value.first_chunk().map_or(0, |bytes| u32::from_ne_bytes(*bytes));
-        if !used.contains(&u64::from(place)) {
-            maps.objects.delete(&address)?;
-        }
+    // What is not known is not forgotten.
+    if known != living {
+        return Ok(());
+    }
+    let mut places = Places::read(maps)?;
+    for address in places.addresses_but(&used) {
+        maps.objects.delete(&address.to_ne_bytes())?;
+    }
+    places.lost.retain(|place| !used.contains(place));
+    if places.lost.is_empty() {
+        return Ok(());
+    }
+    // Should a program make such a note just now, of what is forgotten, its place's next owner counts as lost.
+    let notes = Bytes::new(&maps.losses)?;
+    for place in places.lost {
+        notes.set(usize::from(FLAGS.unsigned_abs()) + place as usize, 0);
     }
     Ok(())
+}
+
+/// The places in the memory of a map.
+fn places_in(memory: &Map) -> Result<Vec<u32>> {
+    let value = memory.lookup(&[0; 4])?.unwrap_or_default();
+    let at = |at: i16| number(&value, usize::from(at.unsigned_abs()));
+    let entries = (0..).zip(0..at(COUNT)).map(|(index, _)| entry(index, FS.size));
+    let objects = entries.flat_map(|entry| [at(entry + FS.inode_object), at(entry + FS.file_object)]);
+    Ok(objects.filter_map(|place| u32::try_from(place).ok()).collect())
 }
 
 fn is_of_files(map: &Map) -> bool {
@@ -279,6 +351,7 @@ fn map_name(kind: ArrayKind) -> &'static str {
 }
 
 /// What is behind a descriptor of this process.
+#[derive(Clone)]
 struct Seen {
     file: u64,
     dentry: u64,
@@ -286,10 +359,37 @@ struct Seen {
     inode: u64,
     super_block: u64,
     number: u64,
+    mode: u64,
+    magic: u64,
+    /// Numbers of the inodes on the way up, its own first.
+    path: Vec<u64>,
 }
 
-/// Looks at all descriptors of this process.
-fn look(kernel: &Kernel) -> Result<BTreeMap<RawFd, Seen>> {
+impl Seen {
+    /// From a record of `programs/files.s`, with the descriptor.
+    fn parse(record: &[u64]) -> Option<(RawFd, Seen)> {
+        let (numbers, path) = record.split_first_chunk::<NUMBERS>()?;
+        let [descriptor, file, dentry, mount, inode, super_block, number, mode, magic] = *numbers;
+        let path = path.to_vec();
+        let seen = Seen { file, dentry, mount, inode, super_block, number, mode, magic, path };
+        Some((RawFd::try_from(descriptor).ok()?, seen))
+    }
+
+    /// The numbers of the cgroups on the way to one, the root's first.
+    fn cgroup_path(&self) -> Result<Vec<u64>> {
+        let mode = u32::try_from(self.mode).unwrap_or(0);
+        let is_directory = FileType::from_raw_mode(mode) == FileType::Directory;
+        if self.magic != CGROUP2_SUPER_MAGIC || !is_directory {
+            return Err(Error::Handle("it is no directory of a cgroup of version 2".to_owned()));
+        }
+        let too_deep = || Error::Handle(format!("a cgroup more than {} below the root", LEVELS - 1));
+        let root = self.path.iter().position(|id| *id == ROOT_CGROUP).ok_or_else(too_deep)?;
+        Ok(self.path[..=root].iter().rev().copied().collect())
+    }
+}
+
+/// Looks at descriptors of this process. The kernel tells of them without asking their file systems.
+fn look(kernel: &Kernel, descriptors: &[BorrowedFd<'_>]) -> Result<Vec<Seen>> {
     let target = kernel.target()?;
     let btf = target.btf;
     let filling = [
@@ -297,41 +397,35 @@ fn look(kernel: &Kernel) -> Result<BTreeMap<RawFd, Seen>> {
         ("f_dentry", offset(btf, "struct file", "f_path.dentry")?),
         ("f_mnt", offset(btf, "struct file", "f_path.mnt")?),
         ("d_inode", offset(btf, "struct dentry", "d_inode")?),
+        ("d_parent", offset(btf, "struct dentry", "d_parent")?),
         ("i_sb", offset(btf, "struct inode", "i_sb")?),
         ("i_ino", offset(btf, "struct inode", "i_ino")?),
+        ("i_mode", offset_of(btf, "struct inode", "i_mode", 2)?),
+        ("s_magic", offset(btf, "struct super_block", "s_magic")?),
         ("seq", offset(btf, "struct bpf_iter_meta", "seq").unwrap_or(0)),
     ];
-    let written = target.iterate("task_file", FILES, &filling)?;
+    // Not of all there are: how many files others have open is not to matter.
+    let written = target.iterate("task_file", Some(std::process::id()), &files(), &filling)?;
     let numbers: Vec<u64> =
         written.as_chunks::<8>().0.iter().map(|bytes| u64::from_ne_bytes(*bytes)).collect();
-    let record = |record: &[u64; 7]| {
-        let [descriptor, file, dentry, mount, inode, super_block, number] = *record;
-        let descriptor = RawFd::try_from(descriptor).unwrap_or(-1);
-        (descriptor, Seen { file, dentry, mount, inode, super_block, number })
-    };
-    Ok(numbers.as_chunks::<7>().0.iter().map(record).collect())
+    let seen: BTreeMap<RawFd, Seen> = numbers.chunks(NUMBERS + LEVELS).filter_map(Seen::parse).collect();
+    let unseen = || Error::Handle("the kernel does not show what is open".to_owned());
+    descriptors.iter().map(|one| seen.get(&one.as_raw_fd()).cloned().ok_or_else(unseen)).collect()
 }
 
-/// The numbers of the cgroups on the way to one, the root's first.
-fn cgroup_path(descriptor: BorrowedFd<'_>) -> Result<Vec<u64>> {
-    let failed = |errno: rustix::io::Errno| Error::Handle(format!("a cgroup: {errno}"));
-    let mut path = Vec::new();
-    let mut here: Option<OwnedFd> = None;
-    loop {
-        let current = here.as_ref().map_or(descriptor, AsFd::as_fd);
-        if fstatfs(current).map_err(failed)?.f_type != CGROUP2_SUPER_MAGIC {
-            let why = "a cgroup that is not seen from the root of cgroups, version 2".to_owned();
-            return Err(Error::Handle(why));
-        }
-        path.push(fstat(current).map_err(failed)?.st_ino);
-        if path.last() == Some(&ROOT_CGROUP) {
-            path.reverse();
-            return Ok(path);
-        }
-        if path.len() >= usize::from(CGROUP.levels.unsigned_abs()) {
-            return Err(Error::Handle(format!("a cgroup more than {} below the root", CGROUP.levels - 1)));
-        }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        here = Some(openat(current, c"..", flags, Mode::empty()).map_err(failed)?);
-    }
+/// The program that looks: its beginning, and for every level the same.
+fn files() -> String {
+    let levels = (0..LEVELS).map(|level| {
+        let at = 8 * (LEVELS - level);
+        format!(
+            "    r1 = *(u64 *)(r9 + {{d_inode}})\n    r1 = *(u64 *)(r1 + {{i_ino}})\n    *(u64 *)(r10 - {at}) = r1\n    \
+             r9 = *(u64 *)(r9 + {{d_parent}})\n"
+        )
+    });
+    let size = 8 * (NUMBERS + LEVELS);
+    let end = format!(
+        "    r1 = *(u64 *)(r6 + 0)\n    r1 = *(u64 *)(r1 + {{seq}})\n    r2 = r10\n    r2 += -{size}\n    r3 = {size}\n    \
+         call 127\nend:\n    r0 = 0\n    exit\n"
+    );
+    [FILES.to_owned(), levels.collect(), end].concat()
 }

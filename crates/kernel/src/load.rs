@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use landlock_bpf::map::{Map, Update};
 use landlock_bpf::pin::Folder;
+use landlock_compiler::abi::handles::ArrayKind;
 use landlock_compiler::domain::Domain;
 use landlock_compiler::emit::{self, Compared, EmitError, MapSlot, Report};
 use landlock_compiler::hooks::Hook;
@@ -78,7 +79,7 @@ impl Wanted<'_> {
         let (content, own) = (self.content.clone(), own.is_some());
         let mask = compared(&self.domain);
         change.watch(self.kernel, mask)?;
-        let handles = self.handles(hold.folder())?;
+        let handles = self.handles(hold.folder(), &change.memories)?;
         let shown = self.domain.rules().iter().map(Shown::of).collect();
         let mut about = About { place, content, shown, own, mask, lacking: Vec::new() };
         let maps = Own { denials, lost, handles: &handles };
@@ -107,7 +108,7 @@ impl Wanted<'_> {
     }
 
     /// The domain's maps of handles, filled: those of the domain it extends are that one's.
-    fn handles(&self, folder: &Folder) -> Result<Vec<Map>> {
+    fn handles(&self, folder: &Folder, memories: &Folder) -> Result<Vec<Map>> {
         let mut maps = Vec::new();
         for (number, array) in self.domain.maps().into_iter().enumerate() {
             let inherited = self.parent.and_then(|parent| {
@@ -118,7 +119,8 @@ impl Wanted<'_> {
                 Some(map) => map?,
                 None => {
                     let map = handles::create(array.definition())?;
-                    handles::fill(self.kernel, self.maps, &map, array.definition(), &array.handles())?;
+                    let filled = (&map, array.definition());
+                    handles::fill(self.kernel, self.maps, memories, filled, &array.handles())?;
                     map
                 }
             };
@@ -213,7 +215,10 @@ struct Own<'a> {
 
 /// What of handles the domain compares with, for its mask.
 fn compared(domain: &Domain) -> u64 {
+    let has_files = domain.maps().iter().any(|map| map.definition().kind == ArrayKind::Fs);
     match emit::compared(domain) {
+        // Its maps are filled all the same.
+        Compared::Nothing if has_files => FILES,
         Compared::Nothing => 0,
         Compared::Inodes => FILES,
         Compared::Names => FILES | DESCRIPTORS,

@@ -129,8 +129,10 @@ pub struct Usage {
     pub logs: usize,
     /// Programs: one for each hook a domain can deny at.
     pub programs: usize,
-    /// Instructions of rules in those programs, before they are compiled: what their memory is a multiple of.
+    /// Instructions of rules and filters in those programs, before they are compiled: what their memory is a multiple of.
     pub insns: usize,
+    /// Handles that maps of the domains have room for.
+    pub handles: usize,
 }
 
 /// A published domain.

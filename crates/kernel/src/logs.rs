@@ -68,6 +68,6 @@ pub(crate) fn are_gone(kernel: &Kernel, logs: &Map) -> Result<bool> {
 fn living(kernel: &Kernel) -> Result<BTreeSet<u32>> {
     let target = kernel.target()?;
     let id = offset_of(target.btf, "struct bpf_map", "id", 4)?;
-    let written = target.iterate("bpf_map", MAPS, &[("id", id)])?;
+    let written = target.iterate("bpf_map", None, MAPS, &[("id", id)])?;
     Ok(written.as_chunks().0.iter().map(|id| u32::from_ne_bytes(*id)).collect())
 }

@@ -88,12 +88,23 @@ impl Target<'_> {
         Ok(matches!(probe::can_load_at(attachment::kind(self.attachment), function), probe::Answer::No(_)))
     }
 
-    /// Runs a program once over all there is of a sort, and gives what it wrote.
-    pub(crate) fn iterate(self, sort: &str, text: &str, filling: &[Filling]) -> Result<Vec<u8>> {
+    /// Runs a program once over all there is of a sort, or all of this process's, and gives what it wrote.
+    pub(crate) fn iterate(
+        self,
+        sort: &str,
+        process: Option<u32>,
+        text: &str,
+        filling: &[Filling],
+    ) -> Result<Vec<u8>> {
         let (kind, insns) = (ProgramKind::Iterator, assemble(text, filling));
         let attach_to = self.btf.function(&format!("bpf_iter_{sort}"))?.id;
         let spec = ProgramSpec { name: sort, kind, attach_to, insns: &insns, license: c"Dual MIT/GPL" };
-        Ok(Link::attach(&Program::load(&spec)?, kind)?.iterate()?)
+        let program = Program::load(&spec)?;
+        let link = match process {
+            Some(process) => Link::attach_to_process(&program, kind, process),
+            None => Link::attach(&program, kind),
+        };
+        Ok(link?.iterate()?)
     }
 
     fn load_as(self, kind: ProgramKind, hook: &str, name: &str, insns: &[Insn]) -> Result<Program> {

@@ -6,7 +6,7 @@
 //! * the maps of [`Maps`] and the links of [`Always`]; the gate is attached and pinned last and
 //!   unpinned first, so that without it nobody is in a domain and nothing else counts;
 //! * `hooks/<hook>`, see [`crate::attached`]; `domains/<domain>`, see [`crate::change`];
-//! * `watch`, see [`crate::handles`];
+//! * `watch` and `memories`, see [`crate::handles`];
 //! * `reader`, whose lock is that of the one who reads the denials.
 //!
 //! The folders themselves stay, so that a lock on one is a lock for everybody.
@@ -24,7 +24,7 @@ use crate::attached::HOOKS;
 use crate::canary;
 use crate::change::{Change, DOMAINS, delete_tokens};
 use crate::error::{Error, Result};
-use crate::handles::{LOSSES, OBJECTS, WATCH};
+use crate::handles::{LOSSES, MEMORIES, OBJECTS, WATCH};
 use crate::kernel::Kernel;
 use crate::lock::Lock;
 use crate::logs::LOGS;
@@ -32,10 +32,10 @@ use crate::programs::{self, Always, GATE, PRESENCE_SIZE, SLOTS};
 use crate::shown::SHOWN_SIZE;
 
 /// Whoever changes what maps, [`crate::about`] or records of denials mean counts on.
-const FORMAT: u32 = 7;
+const FORMAT: u32 = 8;
 /// The folder with the lock of who reads the denials.
 pub(crate) const READER: &str = "reader";
-const FOLDERS: [&str; 4] = [DOMAINS, HOOKS, READER, WATCH];
+const FOLDERS: [&str; 5] = [DOMAINS, HOOKS, READER, WATCH, MEMORIES];
 
 /// Most threads in domains at a time; a further one is not made (EAGAIN).
 pub const MAX_THREADS: u32 = 1 << 16;

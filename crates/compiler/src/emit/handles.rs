@@ -9,7 +9,7 @@
 /// Most handles in a map.
 pub const MAX_HANDLES: u32 = 64;
 /// Places for notes of what was lost, the first of which is nobody's; a power of two.
-pub const MAX_OBJECTS: u32 = 1 << 13;
+pub const MAX_OBJECTS: u32 = 1 << 14;
 /// Bytes of the value of [`MapSlot::LostHandles`](super::MapSlot): a counter of losses, then a byte for each place.
 pub const LOST_SIZE: u32 = 8 + MAX_OBJECTS;
 /// Where those bytes are.

@@ -6,9 +6,10 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::{Loader, verify};
+use landlock_compiler::domain::Domain;
+use landlock_compiler::map::{Handle, Map};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{OFlags, fcntl_getfl};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 
@@ -48,9 +49,11 @@ struct Client<D> {
 struct Grant<D> {
     /// If it was not used yet, and can be.
     token: Option<u64>,
-    _hold: Arc<D>,
+    hold: Arc<D>,
     /// Whether the domain stays for the client, who may ask for another token.
     stays: bool,
+    /// Whether the client may change what handles are in its maps.
+    changes: bool,
 }
 
 struct Kept<D> {
@@ -148,7 +151,8 @@ impl<E: Enforcer> Lane<E> {
     ) -> Option<Client<E::Domain>> {
         let is_late = client.until <= now;
         if let Some(grant) = &mut client.grant {
-            return self.is_needed(grant, ready, is_late).then_some(client);
+            let is_over = ready && !self.is_changed(&client.socket, grant);
+            return self.is_needed(grant, is_over, is_late).then_some(client);
         }
         if ready {
             match self.hear(&client.socket) {
@@ -164,7 +168,36 @@ impl<E: Enforcer> Lane<E> {
         (!is_late).then_some(client)
     }
 
-    /// Whether a grant is to be kept. A client that has one has nothing more to say: it closed its end, or talks nonsense.
+    /// Hears a client that has a grant, and does what it wants. If that is no change that it may make, it closed its end, or
+    /// talks nonsense.
+    fn is_changed(&self, client: &OwnedFd, grant: &mut Grant<E::Domain>) -> bool {
+        let Ok(message) = socket::receive(client, MOST, RecvFlags::DONTWAIT) else { return false };
+        let reply = match Request::decode(&message.bytes) {
+            _ if !grant.changes || message.is_cut => return false,
+            Ok((Request::Seal, _)) if message.descriptors.is_empty() => {
+                grant.changes = false;
+                Answer::Changed
+            }
+            Ok((Request::Change(map), _)) => match self.change(&grant.hold, map, message.descriptors) {
+                Ok(()) => Answer::Changed,
+                Err(refusal) => Answer::Refused(refusal),
+            },
+            _ => return false,
+        };
+        answer(client, &reply, &[])
+    }
+
+    fn change(&self, domain: &E::Domain, map: u64, descriptors: Vec<OwnedFd>) -> Result<(), Refusal> {
+        are_paths(&descriptors)?;
+        let handles: Vec<Handle> = descriptors.into_iter().map(Handle::held).collect();
+        let changed =
+            lock(&self.enforcer).change(domain, usize::try_from(map).unwrap_or(usize::MAX), &handles);
+        // What is closed here waits for nobody but its user.
+        drop(handles);
+        changed
+    }
+
+    /// Whether a grant is to be kept.
     fn is_needed(&self, grant: &mut Grant<E::Domain>, is_over: bool, is_late: bool) -> bool {
         if let Some(token) = grant.token {
             let enforcer = lock(&self.enforcer);
@@ -205,38 +238,57 @@ impl<E: Enforcer> Lane<E> {
     }
 
     fn fulfil(&mut self, message: Message) -> Result<Reply<E::Domain>, Refusal> {
-        if !message.descriptors.is_empty() {
-            return Err(Refusal::new(Why::Descriptor, "landlockd takes no descriptors"));
-        }
         if message.is_cut {
-            return Err(Refusal::new(Why::Malformed, "the message is longer than any request"));
+            return Err(Refusal::new(
+                Why::Malformed,
+                "the message has more bytes or descriptors than any request",
+            ));
         }
         let (request, rules) = Request::decode(&message.bytes)?;
+        let has_handles = matches!(request, Request::Load { .. });
+        if !has_handles && !message.descriptors.is_empty() {
+            return Err(Refusal::new(Why::Descriptor, "no descriptor belongs to such a request"));
+        }
         match request {
-            Request::Load { parent, own_log } => self.grant(rules.to_vec(), parent, own_log),
+            Request::Load { parent, own_log } => {
+                let wanted = Wanted { rules: rules.to_vec(), descriptors: message.descriptors };
+                self.grant(wanted, parent, own_log)
+            }
             Request::Hello => Ok((Answer::Hello { engine: lock(&self.enforcer).id() }, Vec::new(), None)),
             Request::Threads(number) => {
                 let threads = lock(&self.enforcer).threads(self.user, number)?;
                 Ok((Answer::Threads(threads), Vec::new(), None))
             }
             Request::Again(number) => self.again(number),
+            Request::Change(_) | Request::Seal => Err(Refusal::new(
+                Why::Domain,
+                "no domain was granted on this connection that could be changed",
+            )),
         }
     }
 
     fn grant(
         &mut self,
-        rules: Vec<u8>,
+        wanted: Wanted,
         parent: Option<Parent>,
         own_log: bool,
     ) -> Result<Reply<E::Domain>, Refusal> {
-        let hold = match own_log {
-            true => Arc::new(self.load(&verified(&rules)?, parent, true)?),
-            false => self.shared(rules, parent)?,
+        let (hold, changes) = match own_log || !wanted.descriptors.is_empty() {
+            true => {
+                let judged = wanted.verified()?;
+                (self.load(&judged, parent, own_log)?, !judged.maps().is_empty())
+            }
+            false => self.shared(wanted, parent)?,
         };
-        self.granted(hold, own_log)
+        self.granted(hold, own_log, changes)
     }
 
-    fn granted(&self, hold: Arc<E::Domain>, own_log: bool) -> Result<Reply<E::Domain>, Refusal> {
+    fn granted(
+        &self,
+        hold: Arc<E::Domain>,
+        own_log: bool,
+        changes: bool,
+    ) -> Result<Reply<E::Domain>, Refusal> {
         let enforcer = lock(&self.enforcer);
         if !enforcer.is_current() {
             return Err(Refusal::new(Why::Kernel, "the kernel target's state was removed; try again"));
@@ -244,7 +296,7 @@ impl<E: Enforcer> Lane<E> {
         let (number, lacking) = enforcer.describe(&hold);
         let log = if own_log { enforcer.log(&hold)? } else { Vec::new() };
         let token = enforcer.token(&hold)?;
-        let grant = Grant { token: Some(token), _hold: hold, stays: own_log };
+        let grant = Grant { token: Some(token), hold, stays: own_log || changes, changes };
         Ok((Answer::Granted { token, number, lacking }, log, Some(grant)))
     }
 
@@ -253,32 +305,42 @@ impl<E: Enforcer> Lane<E> {
         let hold = lock(&self.enforcer).hold(self.user, number)?;
         let gone = "the domain is gone: landlockd was started anew when no thread was in it; load it again";
         let hold = hold.ok_or_else(|| Refusal::new(Why::Domain, gone))?;
-        self.granted(Arc::new(hold), false)
+        self.granted(Arc::new(hold), false, false)
     }
 
-    /// The domain of these rules that the user's threads share. The same bytes were verified before.
-    fn shared(&mut self, rules: Vec<u8>, parent: Option<Parent>) -> Result<Arc<E::Domain>, Refusal> {
-        let until = Instant::now() + KEPT;
+    /// The domain of these rules that the user's threads share, unless it has maps; and whether it has. The same bytes were
+    /// verified before.
+    fn shared(&mut self, wanted: Wanted, parent: Option<Parent>) -> Result<(Arc<E::Domain>, bool), Refusal> {
+        let (until, rules) = (Instant::now() + KEPT, wanted.rules.clone());
         if let Some(kept) = self.kept.iter_mut().find(|kept| kept.parent == parent && kept.rules == rules) {
             kept.until = until;
-            return Ok(kept.domain.clone());
+            return Ok((kept.domain.clone(), false));
         }
-        let domain = Arc::new(self.load(&verified(&rules)?, parent, false)?);
+        let judged = wanted.verified()?;
+        if !judged.maps().is_empty() {
+            return Ok((self.load(&judged, parent, false)?, true));
+        }
+        let domain = self.load(&judged, parent, false)?;
         // Below another, what its handles are may have changed by the next time.
         if parent.is_some() {
-            return Ok(domain);
+            return Ok((domain, false));
         }
         if self.kept.len() >= MAX_KEPT {
             self.kept.remove(0);
         }
         self.kept.push(Kept { parent, rules, domain: domain.clone(), until });
-        Ok(domain)
+        Ok((domain, false))
     }
 
     /// A domain, if there is a place for it, also after what nobody needs any more is gone.
-    fn load(&mut self, rules: &[Rule], parent: Option<Parent>, own_log: bool) -> Result<E::Domain, Refusal> {
+    fn load(
+        &mut self,
+        newer: &Domain,
+        parent: Option<Parent>,
+        own_log: bool,
+    ) -> Result<Arc<E::Domain>, Refusal> {
         let (user, enforcer) = (self.user, self.enforcer.clone());
-        let load = || lock(&enforcer).load(user, rules, parent, own_log);
+        let load = || lock(&enforcer).load(user, newer, parent, own_log);
         let mut loaded = load();
         if is_full(&loaded) {
             self.kept.clear();
@@ -292,7 +354,9 @@ impl<E: Enforcer> Lane<E> {
             std::thread::sleep(Duration::from_millis(pause));
             loaded = load();
         }
-        loaded
+        // The client keeps open what its handles are. Nobody but its user waits for what is closed here.
+        newer.maps().into_iter().for_each(Map::clear);
+        loaded.map(Arc::new)
     }
 }
 
@@ -304,12 +368,36 @@ fn is_full<D>(loaded: &Result<D, Refusal>) -> bool {
 /// An answer, the descriptors that belong to it, and what is kept for the client.
 type Reply<D> = (Answer, Vec<OwnedFd>, Option<Grant<D>>);
 
-/// The rules of a client, who has no privilege that counted.
-fn verified(bytes: &[u8]) -> Result<Vec<Rule>, Refusal> {
-    let objects = rules::decode(bytes).map_err(|wrong| Refusal::new(Why::Rules, wrong.to_string()))?;
-    let judge = |object| verify(object, &Loader::default());
-    let rules: Result<_, _> = objects.into_iter().map(judge).collect();
-    rules.map_err(|problems| Refusal::new(Why::Rules, problems.to_string()))
+/// What a client wants enforced.
+struct Wanted {
+    rules: Vec<u8>,
+    descriptors: Vec<OwnedFd>,
+}
+
+impl Wanted {
+    /// As a domain of a client, who has no privilege that counted.
+    fn verified(self) -> Result<Domain, Refusal> {
+        let wrong = |text: String| Refusal::new(Why::Rules, text);
+        let layers = rules::decode(&self.rules).map_err(|error| wrong(error.to_string()))?;
+        let (wanted, came) = (layers.handles(), self.descriptors.len());
+        if wanted != came {
+            let text =
+                format!("there are {wanted} handles in the maps, and {came} descriptors came for them");
+            return Err(Refusal::new(Why::Descriptor, text));
+        }
+        are_paths(&self.descriptors)?;
+        layers.verified(self.descriptors).map_err(wrong)
+    }
+}
+
+/// Of descriptors only such are taken with which no call reaches their file system, which may be the client's own and never
+/// answer.
+fn are_paths(descriptors: &[OwnedFd]) -> Result<(), Refusal> {
+    let is_path = |one: &OwnedFd| fcntl_getfl(one).is_ok_and(|flags| flags.contains(OFlags::PATH));
+    match descriptors.iter().all(is_path) {
+        true => Ok(()),
+        false => Err(Refusal::new(Why::Descriptor, "a handle is not opened with O_PATH")),
+    }
 }
 
 /// Whether the client has the answer. It never has to be waited for: a client that asked once has room for it.

@@ -14,11 +14,13 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Barrier, Mutex, MutexGuard};
 use std::thread;
 
+use landlock_compiler::map::Handle;
+use landlock_compiler::verify::{Loader, verify_newest};
 use landlock_daemon::protocol::{Answer, Request, Why};
-use landlock_daemon::rules::{self, MAX_BYTES};
+use landlock_daemon::rules::{self, MAX_BYTES, MAX_HANDLES};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
-use rustix::fs::{MemfdFlags, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, OFlags, ftruncate, memfd_create};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 
 use fake::{LONG, Live, domain, rule, until};
@@ -30,7 +32,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// Sends a message as it is; what is answered, if anything is.
 fn say(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Option<Answer> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(64))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     assert!(descriptors.is_empty() || control.push(SendAncillaryMessage::ScmRights(descriptors)));
     sendmsg(socket, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).ok()?;
@@ -55,7 +57,6 @@ fn good() -> Vec<u8> {
 
 /// Descriptors of every kind; none is wanted.
 fn descriptors() -> Vec<(&'static str, OwnedFd)> {
-    use rustix::fs::{Mode, OFlags};
     let huge = memfd_create(c"huge", MemfdFlags::CLOEXEC).unwrap();
     ftruncate(&huge, 1 << 40).unwrap();
     let (pipe, _kept) = rustix::pipe::pipe().unwrap();
@@ -94,6 +95,63 @@ fn descriptors_are_refused_and_the_same_request_without_one_is_not() {
     newer[Request::SIZE] = 2;
     assert_eq!(refused(say(&newer, &[])), Some(Why::Rules));
     assert!(matches!(say(&good(), &[]), Some(Answer::Granted { .. })));
+}
+
+/// A request for a rule with a map that has so many handles.
+fn with_handles(handles: usize) -> Vec<u8> {
+    let text = ".rule compares\n.event FILE_OPEN\n.license \"GPL\"\n.map one fs 128\n.map other fs 128\nr0 = 0\nexit\n";
+    let object = landlock_compiler::asm::parse(text, "test").unwrap().remove(0);
+    let rule = verify_newest(object, &Loader::default()).unwrap();
+    let numbered = |number: usize| Handle::numbered(number as u64);
+    (0..handles).for_each(|number| rule.maps()[number % 2].append(numbered(number)).unwrap());
+    [LOAD.encode().as_slice(), &rules::encode(&domain([rule])).unwrap()].concat()
+}
+
+#[test]
+fn handles_are_as_many_as_their_maps_say_and_all_of_them_paths() {
+    let _alone = alone();
+    let live = Live::start(LONG);
+    let path = rustix::fs::open("/", OFlags::PATH, Mode::empty()).unwrap();
+    let paths = |count: usize| vec![path.as_fd(); count];
+    let ask = |handles: usize, descriptors: &[BorrowedFd<'_>]| {
+        say(&live.connect(), &with_handles(handles), descriptors)
+    };
+    for (wanted, came) in [(1, 0), (1, 2), (2, 1), (0, 1), (MAX_HANDLES, MAX_HANDLES - 1)] {
+        assert_eq!(refused(ask(wanted, &paths(came))), Some(Why::Descriptor), "{wanted} {came}");
+    }
+    assert_eq!(refused(ask(MAX_HANDLES, &paths(MAX_HANDLES + 8))), Some(Why::Malformed));
+    for granted in [0, 1, 2, MAX_HANDLES] {
+        let answer = ask(granted, &paths(granted));
+        assert!(matches!(answer, Some(Answer::Granted { .. })), "{granted}: {answer:?}");
+    }
+    for (what, descriptor) in descriptors().iter().filter(|(what, _)| *what != "path") {
+        for several in [[path.as_fd(), descriptor.as_fd()], [descriptor.as_fd(), path.as_fd()]] {
+            assert_eq!(refused(ask(2, &several)), Some(Why::Descriptor), "{what}");
+        }
+    }
+    // A connection of its own, and one whose other end is closed.
+    let own = live.connect();
+    assert_eq!(refused(say(&own, &with_handles(1), &[own.as_fd()])), Some(Why::Descriptor));
+    drop(std::os::unix::net::UnixStream::pair().map(|(socket, _)| ask(1, &[socket.as_fd()])));
+
+    // What was granted is changed on the same connection, and on no other, until it is sealed.
+    let granted = live.connect();
+    assert!(matches!(say(&granted, &with_handles(1), &paths(1)), Some(Answer::Granted { .. })));
+    let change = Request::Change(1).encode();
+    assert!(matches!(say(&granted, &change, &paths(3)), Some(Answer::Changed)));
+    assert_eq!(refused(say(&granted, &change, &[own.as_fd()])), Some(Why::Descriptor));
+    assert_eq!(refused(say(&live.connect(), &change, &paths(1))), Some(Why::Descriptor));
+    assert_eq!(refused(say(&live.connect(), &change, &[])), Some(Why::Domain));
+    assert!(matches!(say(&granted, &Request::Seal.encode(), &[]), Some(Answer::Changed)));
+    assert!(say(&granted, &change, &paths(1)).is_none());
+    let shared = live.connect();
+    assert!(matches!(say(&shared, &good(), &[]), Some(Answer::Granted { .. })));
+    assert!(say(&shared, &change, &paths(1)).is_none());
+    assert_eq!(*live.books.changes.lock().unwrap(), [(1, 3)]);
+    // Nothing of what came stays open.
+    let before = open_descriptors();
+    drop((granted, shared, own));
+    until(|| open_descriptors() < before);
 }
 
 /// Garbage of all lengths with descriptors of all kinds, for as many rounds as `ROUNDS` says. Afterwards the daemon

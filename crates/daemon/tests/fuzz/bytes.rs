@@ -2,10 +2,11 @@
 //! What holds for any bytes, on either side. Run by tests here, and by `fuzz/targets/protocol.rs` for as long as one likes.
 
 use landlock_compiler::domain::Domain;
-use landlock_compiler::rule::Rule;
-use landlock_compiler::verify::{Loader, verify};
+use landlock_compiler::map::Handle;
 use landlock_daemon::protocol::{Answer, Request};
-use landlock_daemon::rules::{self, MAX_RULES, MAX_TEXT, MAX_TOTAL_INSNS};
+use landlock_daemon::rules::{
+    self, MAX_FILTERS, MAX_HANDLES, MAX_MAPS, MAX_RULES, MAX_TEXT, MAX_TOTAL_INSNS,
+};
 
 /// A message as the daemon reads it, and as a client does.
 pub fn message(bytes: &[u8]) {
@@ -20,16 +21,20 @@ pub fn message(bytes: &[u8]) {
     }
 }
 
-/// The rules in some bytes, if they are all rules for a user without privileges. Those can be handed over again, and are the
-/// same then.
-pub fn accepted(bytes: &[u8]) -> Option<Vec<Rule>> {
-    let objects = rules::decode(bytes).ok()?;
-    assert!((1..=MAX_RULES).contains(&objects.len()));
-    assert!(objects.iter().map(|object| object.insns.len()).sum::<usize>() <= MAX_TOTAL_INSNS);
-    assert!(objects.iter().all(|object| object.name.len().max(object.license.len()) <= MAX_TEXT));
-    let rules: Result<Vec<Rule>, _> =
-        objects.into_iter().map(|object| verify(object, &Loader::default())).collect();
-    let rules = rules.ok()?;
-    assert_eq!(rules::encode(&Domain::prepended(rules.clone())).as_deref(), Ok(bytes));
-    Some(rules)
+/// The domain in some bytes, if all of it is for a user without privileges, and how many handles belong to it. It can be
+/// handed over again, and is the same then.
+pub fn accepted(bytes: &[u8]) -> Option<(Domain, usize)> {
+    let layers = rules::decode(bytes).ok()?;
+    let handles = layers.handles();
+    assert!(handles <= MAX_HANDLES && layers.rules().count() <= MAX_RULES);
+    assert!(layers.rules().map(|object| object.insns.len()).sum::<usize>() <= MAX_TOTAL_INSNS);
+    assert!(layers.rules().all(|object| object.name.len().max(object.license.len()) <= MAX_TEXT));
+    let wanted = layers.wanted();
+    let domain = layers.verified(Vec::new()).ok()?;
+    assert!(domain.maps().len() <= MAX_MAPS && domain.filters().count() <= MAX_FILTERS);
+    for (map, handles) in wanted {
+        (0..handles).for_each(|number| map.append(Handle::numbered(number as u64)).unwrap());
+    }
+    assert_eq!(rules::encode(&domain).as_deref(), Ok(bytes));
+    Some((domain, handles))
 }

@@ -19,16 +19,17 @@ use std::time::Duration;
 
 use landlock_daemon::limits::MAX_KEPT;
 use landlock_daemon::protocol::{Answer, Refusal, Request, Why};
-use landlock_daemon::rules::MAX_BYTES;
+use landlock_daemon::rules::{self, MAX_BYTES, MAX_HANDLES};
 use peak_alloc::PeakAlloc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 
 use fake::{LONG, Live, until};
-use messages::{Client, Frame, clients};
+use messages::{Client, Frame, KINDS, PATH, clients};
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -66,22 +67,30 @@ fn worth(frame: &Frame) -> Worth {
     if frame.bytes.is_empty() && frame.descriptors.is_empty() {
         return Worth::End;
     }
-    if !frame.descriptors.is_empty() {
-        return Worth::Refused(Why::Descriptor);
-    }
     if frame.bytes.len() > MOST {
         return Worth::Refused(Why::Malformed);
     }
     match Request::decode(&frame.bytes) {
         Err(Refusal { why, .. }) => Worth::Refused(why),
+        Ok((Request::Load { .. }, rules)) => worth_of_rules(rules, frame),
+        Ok(_) if !frame.descriptors.is_empty() => Worth::Refused(Why::Descriptor),
         Ok((Request::Hello, _)) => Worth::Greeted,
         Ok((Request::Threads(_), _)) => Worth::Told,
-        // Nobody has a domain of such a number.
-        Ok((Request::Again(_), _)) => Worth::Refused(Why::Domain),
-        Ok((Request::Load { .. }, rules)) => match bytes::accepted(rules) {
-            Some(_) => Worth::Granted,
-            None => Worth::Refused(Why::Rules),
-        },
+        // Nobody has a domain of such a number, nor has one been granted.
+        Ok((Request::Again(_) | Request::Change(_) | Request::Seal, _)) => Worth::Refused(Why::Domain),
+    }
+}
+
+/// Handles are as many as their maps say, and every one is a path.
+fn worth_of_rules(rules: &[u8], frame: &Frame) -> Worth {
+    let Ok(layers) = rules::decode(rules) else { return Worth::Refused(Why::Rules) };
+    let are_paths = frame.descriptors.iter().all(|which| *which == PATH);
+    if layers.handles() != frame.descriptors.len() || !are_paths {
+        return Worth::Refused(Why::Descriptor);
+    }
+    match bytes::accepted(rules) {
+        Some(_) => Worth::Granted,
+        None => Worth::Refused(Why::Rules),
     }
 }
 
@@ -89,18 +98,19 @@ fn worth_of(answer: &Answer) -> Worth {
     match answer {
         Answer::Refused(refusal) => Worth::Refused(refusal.why),
         Answer::Hello { .. } => Worth::Greeted,
-        Answer::Threads(_) => Worth::Told,
+        Answer::Threads(_) | Answer::Changed => Worth::Told,
         Answer::Granted { .. } => Worth::Granted,
     }
 }
 
 /// Says a message, if it still can be said.
 fn say(socket: &OwnedFd, frame: &Frame, offered: &[OwnedFd]) -> Result<(), Errno> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(8))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
     let mut control = SendAncillaryBuffer::new(&mut space);
     // Its own end of the connection is offered as well.
     let kinds: Vec<BorrowedFd<'_>> = offered.iter().chain([socket]).map(AsFd::as_fd).collect();
-    let several: Vec<_> = frame.descriptors.iter().map(|which| kinds[which.index(kinds.len())]).collect();
+    assert_eq!(kinds.len(), KINDS);
+    let several: Vec<_> = frame.descriptors.iter().map(|which| kinds[*which]).collect();
     assert!(several.is_empty() || control.push(SendAncillaryMessage::ScmRights(&several)));
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     sendmsg(socket, &[IoSlice::new(&frame.bytes)], &mut control, flags).map(drop)
@@ -121,7 +131,7 @@ fn hear(socket: &OwnedFd) -> Option<Vec<u8>> {
 }
 
 /// What a client hears: an answer to each hello, and to one message after them the one that it deserves; then the end, but
-/// for a grant that nothing was said after.
+/// for a grant that nothing was said after, or nothing but changes of its maps.
 fn check(socket: &OwnedFd, said: &[&Frame]) -> Result<(), TestCaseError> {
     for (number, frame) in (1..).zip(said) {
         let deserved = worth(frame);
@@ -136,7 +146,7 @@ fn check(socket: &OwnedFd, said: &[&Frame]) -> Result<(), TestCaseError> {
         }
         match deserved {
             Worth::Greeted => {}
-            Worth::Granted if number == said.len() => return Ok(()),
+            Worth::Granted => return check_changes(socket, has_maps(frame), &said[number..]),
             _ => {
                 prop_assert_eq!(hear(socket), None);
                 return Ok(());
@@ -144,6 +154,39 @@ fn check(socket: &OwnedFd, said: &[&Frame]) -> Result<(), TestCaseError> {
         }
     }
     Ok(())
+}
+
+/// What is heard after a grant.
+fn check_changes(socket: &OwnedFd, mut changes: bool, said: &[&Frame]) -> Result<(), TestCaseError> {
+    for frame in said {
+        let deserved = worth_of_change(frame, &mut changes);
+        let heard = hear(socket).and_then(|bytes| Answer::decode(&bytes));
+        prop_assert_eq!(heard.as_ref().map(worth_of), deserved);
+        if deserved.is_none() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn has_maps(frame: &Frame) -> bool {
+    let rest = frame.bytes.get(Request::SIZE..).and_then(bytes::accepted);
+    rest.is_some_and(|(domain, _)| !domain.maps().is_empty())
+}
+
+/// What is said after a grant with maps is worth, until it is sealed; `None`: the end.
+fn worth_of_change(frame: &Frame, changes: &mut bool) -> Option<Worth> {
+    let are_paths = frame.descriptors.iter().all(|which| *which == PATH);
+    match Request::decode(&frame.bytes) {
+        _ if !*changes || frame.bytes.len() > MOST => None,
+        Ok((Request::Seal, _)) if frame.descriptors.is_empty() => {
+            *changes = false;
+            Some(Worth::Told)
+        }
+        Ok((Request::Change(_), _)) if are_paths => Some(Worth::Told),
+        Ok((Request::Change(_), _)) => Some(Worth::Refused(Why::Descriptor)),
+        _ => None,
+    }
 }
 
 /// Clients that are there at the same time, and take turns. How many grants they may have had.
@@ -177,11 +220,12 @@ fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
-/// Descriptors that clients hand over.
+/// Descriptors that clients hand over, but for their own ends of the connection.
 fn offered() -> Vec<OwnedFd> {
     let (pipe, _) = rustix::pipe::pipe().unwrap();
     let (socket, _) = std::os::unix::net::UnixStream::pair().unwrap();
-    vec![pipe, socket.into(), std::fs::File::open("/").unwrap().into()]
+    let path = rustix::fs::open("/", OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).unwrap();
+    vec![path, pipe, socket.into(), std::fs::File::open("/").unwrap().into()]
 }
 
 #[test]

@@ -3,20 +3,31 @@
 
 use std::ops::Range;
 
-use landlock_compiler::abi::MAX_INSNS;
+use landlock_compiler::abi::handles::ArrayKind;
+use landlock_compiler::abi::{Event, MAX_INSNS, Subtype};
+use landlock_compiler::classic::Filter;
+use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::insn::Insn;
+use landlock_compiler::map::{Definition, Handle, Map};
+use landlock_compiler::object::RuleObject;
+use landlock_compiler::rule::Rule;
+use landlock_compiler::verify::{Loader, verify_newest};
 use landlock_daemon::protocol::{Parent, Request};
-use landlock_daemon::rules::{MAX_BYTES, MAX_RULES, MAX_TOTAL_INSNS};
+use landlock_daemon::rules::{self, MAX_BYTES, MAX_MAPS, MAX_RULES, MAX_TOTAL_INSNS};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
+
+/// Kinds of descriptors there are, the client's own end of the connection included, and the one that is a path.
+pub const KINDS: usize = 5;
+pub const PATH: usize = 0;
 
 /// One message.
 #[derive(Clone, Debug)]
 pub struct Frame {
     pub bytes: Vec<u8>,
     /// Which descriptors come with it.
-    pub descriptors: Vec<Index>,
+    pub descriptors: Vec<usize>,
     /// Nothing is wrong with it.
     pub is_right: bool,
 }
@@ -55,24 +66,64 @@ fn said() -> impl Strategy<Value = Vec<Frame>> {
 }
 
 fn frame() -> impl Strategy<Value = Frame> {
-    let right = (request(), Just(true));
-    let wrong = prop_oneof![6 => damaged(), 1 => noise(), 1 => huge(), 1 => beyond(), 1 => again()];
-    let bytes = prop_oneof![right, wrong.prop_map(|bytes| (bytes, false))];
-    let descriptors = prop_oneof![4 => Just(Vec::new()), 1 => vec(any::<Index>(), 1..5)];
-    (bytes, descriptors).prop_map(|((bytes, is_right), descriptors)| {
-        let is_right = is_right && descriptors.is_empty();
+    let wrong =
+        prop_oneof![6 => damaged(), 1 => noise(), 1 => huge(), 1 => beyond(), 1 => again(), 3 => change()];
+    let wrong = wrong.prop_map(|bytes| (bytes, None));
+    let right = request().prop_map(|(bytes, handles)| (bytes, Some(handles)));
+    // As many handles as there are to be, or others, or of other things.
+    let others = prop_oneof![
+        8 => Just(None),
+        1 => vec(0..KINDS, 0..5).prop_map(Some),
+        1 => vec(Just(PATH), 0..5).prop_map(Some),
+    ];
+    (prop_oneof![right, wrong], others).prop_map(|((bytes, handles), others)| {
+        let paths = vec![PATH; handles.unwrap_or(0)];
+        let descriptors = others.unwrap_or_else(|| paths.clone());
+        let is_right = handles.is_some() && descriptors == paths;
         Frame { bytes, descriptors, is_right }
     })
 }
 
-/// A right request.
-fn request() -> impl Strategy<Value = Vec<u8>> {
+/// A right request, and how many handles belong to it.
+fn request() -> impl Strategy<Value = (Vec<u8>, usize)> {
     let parent = (1u32.., any::<u64>()).prop_map(|(engine, domain)| Parent { engine, domain });
-    let load = (proptest::option::of(parent), any::<bool>(), rules())
-        .prop_map(|(parent, own_log, rules)| (Request::Load { parent, own_log }, rules));
+    let layers = prop_oneof![3 => rules().prop_map(|rules| (rules, 0)), 2 => layers()];
+    let load = (proptest::option::of(parent), any::<bool>(), layers)
+        .prop_map(|(parent, own_log, layers)| (Request::Load { parent, own_log }, layers));
     let short = prop_oneof![Just(Request::Hello), any::<u64>().prop_map(Request::Threads)];
-    prop_oneof![3 => load, 1 => short.prop_map(|request| (request, Vec::new()))]
-        .prop_map(|(request, rules)| [request.encode().as_slice(), &rules].concat())
+    prop_oneof![3 => load, 1 => short.prop_map(|request| (request, (Vec::new(), 0)))]
+        .prop_map(|(request, (layers, handles))| ([request.encode().as_slice(), &layers].concat(), handles))
+}
+
+/// Filters, and rules with maps that some of them share.
+fn layers() -> impl Strategy<Value = (Vec<u8>, usize)> {
+    let maps = vec((any::<bool>(), 0..4usize), 1..=MAX_MAPS).prop_map(|maps| {
+        let map = |(is_files, handles): (bool, usize)| {
+            let kind = if is_files { ArrayKind::Fs } else { ArrayKind::Cgroup };
+            let map = Map::new(Definition { name: "some".to_owned(), kind, max_entries: 3 });
+            (0..handles.min(3)).for_each(|number| map.append(Handle::numbered(number as u64)).unwrap());
+            map
+        };
+        maps.into_iter().map(map).collect::<Vec<Map>>()
+    });
+    let which = prop_oneof![1 => Just(Vec::new()), 3 => vec(prop::option::of(any::<Index>()), 1..5)];
+    (maps, which, vec(any::<u16>(), 0..3)).prop_map(|(maps, which, cookies)| {
+        let filters = cookies.into_iter().map(|cookie| Layer::Filter(Filter::always(cookie)));
+        let rules =
+            which.iter().map(|which| compares(which.map(|which| maps[which.index(maps.len())].clone())));
+        let layers: Vec<Layer> = filters.chain(rules.map(Layer::Rule)).collect();
+        let layers = if layers.is_empty() { vec![Layer::Filter(Filter::always(5))] } else { layers };
+        let (bytes, handles) = rules::with_handles(&Domain::layered(layers)).unwrap();
+        (bytes, handles.len())
+    })
+}
+
+/// A rule at a hook, with a map or without one.
+fn compares(map: Option<Map>) -> Rule {
+    let subtype = Subtype { abi: 2, event: Event::FileOpen as u32, ..Subtype::default() };
+    let object = RuleObject::from_insns("hook", vec![mov(0), EXIT], subtype, "GPL");
+    let object = RuleObject { maps: map.into_iter().collect(), ..object };
+    verify_newest(object, &Loader::default()).unwrap()
 }
 
 /// Rules as the protocol has them, each of them right.
@@ -84,6 +135,12 @@ fn rules() -> impl Strategy<Value = Vec<u8>> {
 /// A token for a domain that is not there.
 fn again() -> impl Strategy<Value = Vec<u8>> {
     (1u64 << 32..).prop_map(|number| Request::Again(number).encode().to_vec())
+}
+
+/// A change of what was granted, if something was.
+fn change() -> impl Strategy<Value = Vec<u8>> {
+    let change = any::<u64>().prop_map(Request::Change);
+    prop_oneof![4 => change, 1 => Just(Request::Seal)].prop_map(|request| request.encode().to_vec())
 }
 
 /// One more than there may be: instructions of a rule, rules, instructions of all rules.
@@ -124,7 +181,7 @@ fn mov(number: i32) -> Insn {
 
 /// A right request, changed here and there.
 fn damaged() -> impl Strategy<Value = Vec<u8>> {
-    (request(), vec(damage(), 1..4)).prop_map(|(bytes, damages)| damages.into_iter().fold(bytes, apply))
+    (request(), vec(damage(), 1..4)).prop_map(|((bytes, _), damages)| damages.into_iter().fold(bytes, apply))
 }
 
 #[derive(Clone, Debug)]
@@ -179,7 +236,7 @@ fn apply(mut bytes: Vec<u8>, damage: Damage) -> Vec<u8> {
 /// Bytes of no meaning, some behind a right beginning.
 fn noise() -> impl Strategy<Value = Vec<u8>> {
     let beginning =
-        prop_oneof![Just(Vec::new()), request().prop_map(|bytes| bytes[..Request::SIZE].to_vec())];
+        prop_oneof![Just(Vec::new()), request().prop_map(|(bytes, _)| bytes[..Request::SIZE].to_vec())];
     (beginning, vec(any::<u8>(), 0..3000)).prop_map(|(beginning, bytes)| [beginning, bytes].concat())
 }
 
@@ -187,7 +244,7 @@ fn noise() -> impl Strategy<Value = Vec<u8>> {
 fn huge() -> impl Strategy<Value = Vec<u8>> {
     let most = Request::SIZE + MAX_BYTES;
     let length = prop_oneof![Just(most - 1), Just(most), Just(most + 1), most + 2..most + 50_000];
-    (request(), length, any::<u8>()).prop_map(|(mut bytes, length, byte)| {
+    (request(), length, any::<u8>()).prop_map(|((mut bytes, _), length, byte)| {
         bytes.resize(length, byte);
         bytes
     })

@@ -5,7 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use landlock_compiler::rule::Rule;
+use landlock_compiler::domain::Domain;
+use landlock_compiler::map::Handle;
 use landlock_daemon::confine::confine;
 use landlock_daemon::protocol::{Parent, Refusal};
 use landlock_daemon::server::Enforcer;
@@ -50,12 +51,16 @@ impl Enforcer for Traitor {
     fn load(
         &mut self,
         user: u32,
-        rules: &[Rule],
+        newer: &Domain,
         parent: Option<Parent>,
         log: bool,
     ) -> Result<Arc<u64>, Refusal> {
         self.tried.lock().unwrap().extend(try_everything());
-        self.fake.load(user, rules, parent, log)
+        self.fake.load(user, newer, parent, log)
+    }
+
+    fn change(&mut self, domain: &Arc<u64>, map: usize, handles: &[Handle]) -> Result<(), Refusal> {
+        self.fake.change(domain, map, handles)
     }
 
     fn hold(&mut self, user: u32, number: u64) -> Result<Option<Arc<u64>>, Refusal> {

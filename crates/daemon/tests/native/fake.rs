@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use landlock_compiler::asm;
 use landlock_compiler::domain::Domain;
+use landlock_compiler::map::Handle;
 use landlock_compiler::rule::Rule;
 use landlock_compiler::verify::{Loader, verify};
 use landlock_daemon::client::Daemon;
@@ -34,6 +35,8 @@ pub struct Books {
     pub loads: AtomicU64,
     /// How often there is no place yet for what was just collected.
     pub lingering: AtomicU64,
+    /// Maps that were changed, and how many handles they have since.
+    pub changes: Mutex<Vec<(usize, usize)>>,
 }
 
 impl Books {
@@ -68,13 +71,14 @@ impl Enforcer for Fake {
     fn load(
         &mut self,
         user: u32,
-        rules: &[Rule],
+        newer: &Domain,
         _: Option<Parent>,
         own_log: bool,
     ) -> Result<Arc<u64>, Refusal> {
         let mut domains = self.0.domains.lock().unwrap();
         let theirs = || domains.values().filter(|(owner, ..)| *owner == user);
-        let same = theirs().find(|(_, there, _)| !own_log && *there == names(rules));
+        let same =
+            theirs().find(|(_, there, _)| !own_log && newer.maps().is_empty() && *there == names(newer));
         if let Some(found) = same.and_then(|(_, _, hold)| hold.upgrade()) {
             return Ok(found);
         }
@@ -82,12 +86,17 @@ impl Enforcer for Fake {
             self.0.lingering.fetch_sub(1, Ordering::Relaxed);
             return Err(limit("it lingers"));
         }
-        admit(Usage { domains: theirs().count(), ..Usage::default() }, own_log)?;
+        admit(Usage { domains: theirs().count(), ..Usage::default() }, own_log, !newer.maps().is_empty())?;
         self.0.loads.fetch_add(1, Ordering::Relaxed);
         let number = self.0.last.fetch_add(1, Ordering::Relaxed) + 1;
         let hold = Arc::new(number);
-        domains.insert(number, (user, names(rules), Arc::downgrade(&hold)));
+        domains.insert(number, (user, names(newer), Arc::downgrade(&hold)));
         Ok(hold)
+    }
+
+    fn change(&mut self, _: &Arc<u64>, map: usize, handles: &[Handle]) -> Result<(), Refusal> {
+        self.0.changes.lock().unwrap().push((map, handles.len()));
+        Ok(())
     }
 
     fn hold(&mut self, user: u32, number: u64) -> Result<Option<Arc<u64>>, Refusal> {
@@ -130,8 +139,8 @@ impl Enforcer for Fake {
     }
 }
 
-fn names(rules: &[Rule]) -> Vec<String> {
-    rules.iter().map(|rule| rule.name().to_owned()).collect()
+fn names(newer: &Domain) -> Vec<String> {
+    newer.rules().iter().map(|rule| rule.name().to_owned()).collect()
 }
 
 /// A live daemon in a thread of this process.

@@ -3,6 +3,7 @@
 //! the daemon; who asks it is an ordinary user.
 
 mod command;
+mod handles;
 mod library;
 mod load;
 mod logs;

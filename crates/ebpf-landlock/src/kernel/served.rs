@@ -15,9 +15,26 @@ pub struct Served {
     parent: Option<DomainId>,
     number: u64,
     lacking: Vec<&'static str>,
-    /// What keeps a domain with a log of its own.
+    /// What keeps a domain with a log of its own, or with maps.
     kept: Option<Connection>,
     first: Mutex<(Option<Grant>, Option<OwnLog>)>,
+}
+
+/// What changes the maps of a domain.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// There is one if the domain has maps.
+    connection: Option<Connection>,
+    domain: Domain,
+}
+
+impl Changes {
+    /// Has the domain's programs compare with what is in a map now.
+    pub fn refresh(&self, map: u32) -> Result<(), Error> {
+        let map = usize::try_from(map).unwrap_or(usize::MAX);
+        let handles = self.domain.maps().get(map).map(|map| map.handles()).unwrap_or_default();
+        self.connection.iter().try_for_each(|connection| connection.change(map, &handles))
+    }
 }
 
 impl Served {
@@ -28,9 +45,22 @@ impl Served {
         let mut grant = connection.load(domain, parent, own_log)?;
         let log = grant.log.take();
         let (number, lacking) = (grant.number, grant.lacking.clone());
-        let kept = own_log.then(|| grant.connection.clone());
+        let stays = own_log || !domain.maps().is_empty();
+        let kept = stays.then(|| grant.connection.clone());
         let first = Mutex::new((Some(grant), log));
         Ok(Served { daemon, domain: domain.clone(), parent, number, lacking, kept, first })
+    }
+
+    /// For changes of the domain's maps.
+    pub fn changes(&self) -> Changes {
+        Changes { connection: self.kept.clone(), domain: self.domain.clone() }
+    }
+
+    /// From now on nobody changes them.
+    pub fn seal(&self) {
+        if !self.domain.maps().is_empty() {
+            self.kept.iter().for_each(Connection::seal);
+        }
     }
 
     pub fn lacking(&self) -> &[&'static str] {

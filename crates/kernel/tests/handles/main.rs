@@ -10,6 +10,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc;
 use std::thread;
 
+use landlock_compiler::emit::handles::{MAX_HANDLES, MAX_OBJECTS};
 use landlock_kernel::Denials;
 use rustix::fs::{CWD, Mode, OFlags, RenameFlags};
 
@@ -199,6 +200,11 @@ fn changes_take_effect_on_who_is_in_the_domain() {
         told.recv().unwrap()
     };
     assert_eq!(seen(), [0, EACCES]);
+    // One handle twice is one handle.
+    let again = map.handles().remove(0);
+    map.append(again).unwrap();
+    engine.refresh(&loaded, 0).unwrap();
+    drop(map.change(|array| array.delete(1)).unwrap());
     map.append(handle(&two)).unwrap();
     assert_eq!(seen(), [0, EACCES], "not yet");
     engine.refresh(&loaded, 0).unwrap();
@@ -246,6 +252,33 @@ fn what_is_lost_is_refused() {
         confined.join().unwrap();
         drop(keeper);
     }
+}
+
+/// More handles come and go, and are lost, than there are places for. What is lost last is still noticed.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn places_of_handles_are_given_again() {
+    const ROUNDS: u32 = MAX_OBJECTS / (2 * MAX_HANDLES) + 10;
+    let scratch = Scratch::new("places");
+    let other = scratch.file("other");
+    let mut engine = start("places");
+    let rule = rule("FILE_OPEN", "fs 64", "r1 = 1", 32, DOES_NOT);
+    let map = rule.maps()[0].clone();
+    let loaded = engine.load(&domain(rule, &[]), Denials::Shared).unwrap();
+    for round in 0..ROUNDS {
+        let files: Vec<_> = (0..MAX_HANDLES).map(|number| scratch.file(&format!("file{number}"))).collect();
+        files.iter().for_each(|file| map.append(handle(file)).unwrap());
+        engine.refresh(&loaded, 0).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        files.iter().for_each(|file| fs::remove_file(file).unwrap());
+        if round + 1 < ROUNDS {
+            map.clear();
+        }
+    }
+    assert_eq!(within(&engine, &loaded, || opened(&other)), 0);
+    map.clear();
+    assert_eq!(within(&engine, &loaded, || opened(&other)), EPERM);
+    engine.refresh(&loaded, 0).unwrap();
+    assert_eq!(within(&engine, &loaded, || opened(&other)), 0);
 }
 
 #[test]
