@@ -269,7 +269,7 @@ impl<E: Enforcer> Lane<E> {
 
     fn grant(
         &mut self,
-        wanted: Wanted,
+        mut wanted: Wanted,
         parent: Option<Parent>,
         own_log: bool,
     ) -> Result<Reply<E::Domain>, Refusal> {
@@ -310,25 +310,27 @@ impl<E: Enforcer> Lane<E> {
 
     /// The domain of these rules that the user's threads share, unless it has maps; and whether it has. The same bytes were
     /// verified before.
-    fn shared(&mut self, wanted: Wanted, parent: Option<Parent>) -> Result<(Arc<E::Domain>, bool), Refusal> {
-        let (until, rules) = (Instant::now() + KEPT, wanted.rules.clone());
-        if let Some(kept) = self.kept.iter_mut().find(|kept| kept.parent == parent && kept.rules == rules) {
+    fn shared(
+        &mut self,
+        mut wanted: Wanted,
+        parent: Option<Parent>,
+    ) -> Result<(Arc<E::Domain>, bool), Refusal> {
+        let until = Instant::now() + KEPT;
+        let is_known = |kept: &&mut Kept<_>| kept.parent == parent && kept.rules == wanted.rules;
+        if let Some(kept) = self.kept.iter_mut().find(is_known) {
             kept.until = until;
             return Ok((kept.domain.clone(), false));
         }
         let judged = wanted.verified()?;
-        if !judged.maps().is_empty() {
-            return Ok((self.load(&judged, parent, false)?, true));
-        }
-        let domain = self.load(&judged, parent, false)?;
+        let (domain, has_maps) = (self.load(&judged, parent, false)?, !judged.maps().is_empty());
         // Below another, what its handles are may have changed by the next time.
-        if parent.is_some() {
-            return Ok((domain, false));
+        if has_maps || parent.is_some() {
+            return Ok((domain, has_maps));
         }
         if self.kept.len() >= MAX_KEPT {
             self.kept.remove(0);
         }
-        self.kept.push(Kept { parent, rules, domain: domain.clone(), until });
+        self.kept.push(Kept { parent, rules: wanted.rules, domain: domain.clone(), until });
         Ok((domain, false))
     }
 
@@ -375,8 +377,8 @@ struct Wanted {
 }
 
 impl Wanted {
-    /// As a domain of a client, who has no privilege that counted.
-    fn verified(self) -> Result<Domain, Refusal> {
+    /// As a domain of a client, who has no privilege that counted. It takes the descriptors, so it can be had once.
+    fn verified(&mut self) -> Result<Domain, Refusal> {
         let wrong = |text: String| Refusal::new(Why::Rules, text);
         let layers = rules::decode(&self.rules).map_err(|error| wrong(error.to_string()))?;
         let (wanted, came) = (layers.handles(), self.descriptors.len());
@@ -386,7 +388,7 @@ impl Wanted {
             return Err(Refusal::new(Why::Descriptor, text));
         }
         are_paths(&self.descriptors)?;
-        layers.verified(self.descriptors).map_err(wrong)
+        layers.verified(std::mem::take(&mut self.descriptors)).map_err(wrong)
     }
 }
 
