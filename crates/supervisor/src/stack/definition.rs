@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a thread asks for: rules, filters and handles as it writes them, and as we read them. Nothing in it is believed.
 
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
 use landlock_compiler::classic::{ClassicInsn, Filter};
 use landlock_compiler::domain::{Domain, Layer};
 use landlock_compiler::map::{Handle, Map};
@@ -56,7 +59,7 @@ impl Definition {
         };
         let number = |handle: &Handle| {
             let descriptor = handle.descriptor()?;
-            u32::try_from(std::os::fd::AsRawFd::as_raw_fd(&descriptor)).ok()
+            u32::try_from(descriptor.as_raw_fd()).ok()
         };
         let array = |map: &&Map| map.handles().iter().map(number).collect::<Option<_>>();
         let layers = domain.layers().iter().map(written).collect::<Option<_>>()?;
@@ -139,8 +142,8 @@ fn hold_the_same(one: &Map, other: &Map) -> bool {
 
 /// Mount, inode and path of what a handle holds: as it is held, nothing else can have all three. Nothing for
 /// what was deleted. No file system is asked.
-fn whereabouts(handle: &Handle) -> Option<(u32, String, std::path::PathBuf)> {
-    let number = std::os::fd::AsRawFd::as_raw_fd(&handle.descriptor()?);
+fn whereabouts(handle: &Handle) -> Option<(u32, String, PathBuf)> {
+    let number = handle.descriptor()?.as_raw_fd();
     let info = Status::of(format!("/proc/thread-self/fdinfo/{number}")).ok()?;
     let path = std::fs::read_link(format!("/proc/thread-self/fd/{number}")).ok()?;
     let is_gone = path.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
