@@ -97,7 +97,7 @@ fn make(request: &Request<'_>, proxy: &mut Parted<'_>) -> Result<i64, Errno> {
     // Its number is its own until it has ended.
     proxies.lock().insert(tid, request.notification);
     let Notification { nr, args, .. } = request.notification;
-    let made = proxy.call_with(nr.cast_unsigned(), args, &mut || false);
+    let made = proxy.call_with(nr.cast_unsigned(), args);
     proxies.lock().remove(&tid);
     made.map_err(errno)
 }

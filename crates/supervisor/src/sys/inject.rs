@@ -13,6 +13,7 @@
 mod parted;
 
 use std::io::{Error, Result};
+use std::ops::RangeInclusive;
 
 use super::ptrace::{
     Stop, gone, kill, ptrace, read_registers, reap, set_signal_mask, signal_mask, wait, write_registers,
@@ -46,6 +47,10 @@ enum State {
     Released,
 }
 
+/// What a syscall returns, to its thread's way back only, that a signal interrupted and that is to be made again: from
+/// ERESTARTSYS to ERESTART_RESTARTBLOCK (Linux, include/linux/errno.h).
+const RESTARTS: RangeInclusive<i32> = 512..=516;
+
 /// Bytes of the instruction `syscall`.
 const SYSCALL: [u8; 2] = [0x0f, 0x05];
 
@@ -64,7 +69,7 @@ impl Seized {
     /// Waits for it to stop. Its syscall must have been answered.
     pub fn hold(self) -> Result<Held> {
         let tid = self.0;
-        let held = wait(tid, &mut || {}).and_then(|stop| {
+        let held = wait(tid).and_then(|stop| {
             let registers = read_registers(tid)?;
             let mask = signal_mask(tid)?;
             set_signal_mask(tid, u64::MAX)?;
@@ -85,29 +90,23 @@ impl Held {
     /// The syscall's; `ESRCH` for a thread that is gone. It is also killed if it did not do what it was told, because
     /// other threads changed its program under it.
     pub fn call(&mut self, number: u32, [first, second, third]: [u64; 3]) -> Result<i64> {
-        self.call_with(number, [first, second, third, 0, 0, 0], &mut || false)
+        self.call_with(number, [first, second, third, 0, 0, 0])
     }
 
-    /// Like [`Held::call`], with all arguments. When a signal comes to us meanwhile, and `is_due` then, the syscall is
-    /// interrupted.
-    pub fn call_with(
-        &mut self,
-        number: u32,
-        arguments: [u64; 6],
-        is_due: &mut dyn FnMut() -> bool,
-    ) -> Result<i64> {
-        let tid = self.tid;
-        let mut interrupted = || {
-            if is_due() {
-                drop(ptrace(libc::PTRACE_INTERRUPT, tid, 0));
+    /// Like [`Held::call`], with all arguments.
+    pub fn call_with(&mut self, number: u32, arguments: [u64; 6]) -> Result<i64> {
+        loop {
+            let called = self.enter(number, arguments).and_then(|()| self.leave());
+            let value = called.map_err(|error| self.lose(&error))?;
+            match i32::try_from(value.wrapping_neg()) {
+                // A stop of its process is on the way; the next try comes after it. Had the thread's own syscall
+                // returned this, it would be made again, although it has been answered.
+                Ok(errno) if RESTARTS.contains(&errno) => {}
+                Ok(errno @ 1..) => return Err(Error::from_raw_os_error(errno)),
+                _ if value < 0 => return Err(Error::from_raw_os_error(libc::EIO)),
+                _ => return Ok(value),
             }
-        };
-        let called = self.enter(number, arguments).and_then(|()| self.leave(&mut interrupted));
-        let value = called.map_err(|error| self.lose(&error))?;
-        if value < 0 {
-            return Err(Error::from_raw_os_error(i32::try_from(-value).unwrap_or(libc::EIO)));
         }
-        Ok(value)
     }
 
     /// Starts a syscall: the thread stops when the kernel is about to carry it out.
@@ -128,7 +127,7 @@ impl Held {
         registers.orig_rax = u64::MAX;
         [registers.rdi, registers.rsi, registers.rdx, registers.r10, registers.r8, registers.r9] = arguments;
         write_registers(self.tid, &registers)?;
-        self.run_to_syscall(&mut || {})?;
+        self.run_to_syscall()?;
         let entered = read_registers(self.tid)?;
         let passed = [entered.rdi, entered.rsi, entered.rdx, entered.r10, entered.r8, entered.r9];
         let expected = (u64::from(number), arguments, self.registers.rip);
@@ -136,15 +135,15 @@ impl Held {
     }
 
     /// Has the kernel carry out the syscall that was started, and gives what it returned.
-    fn leave(&mut self, interrupted: &mut dyn FnMut()) -> Result<i64> {
-        self.run_to_syscall(interrupted)?;
+    fn leave(&mut self) -> Result<i64> {
+        self.run_to_syscall()?;
         Ok(read_registers(self.tid)?.rax.cast_signed())
     }
 
     /// Goes on to where it enters or leaves a syscall.
-    fn run_to_syscall(&mut self, interrupted: &mut dyn FnMut()) -> Result<()> {
+    fn run_to_syscall(&mut self) -> Result<()> {
         self.go_on(0);
-        while !self.is_at_syscall(&wait(self.tid, interrupted)?)? {}
+        while !self.is_at_syscall(&wait(self.tid)?)? {}
         Ok(())
     }
 

@@ -25,9 +25,8 @@ pub fn gone() -> Error {
     Error::from_raw_os_error(libc::ESRCH)
 }
 
-/// Waits for a thread to stop. `ESRCH`: it is gone, and keeps its id until [`reap`]. `interrupted` is called when a
-/// signal comes to us meanwhile.
-pub fn wait(tid: u32, interrupted: &mut dyn FnMut()) -> Result<Stop> {
+/// Waits for a thread to stop. `ESRCH`: it is gone, and keeps its id until [`reap`].
+pub fn wait(tid: u32) -> Result<Stop> {
     let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | libc::__WALL | libc::__WNOTHREAD;
     loop {
         // SAFETY: all-zero is a valid value of plain integers.
@@ -35,7 +34,6 @@ pub fn wait(tid: u32, interrupted: &mut dyn FnMut()) -> Result<Stop> {
         // SAFETY: `info` is live for the call.
         let waited = unsafe { libc::waitid(libc::P_PID, tid, &raw mut info, flags) };
         if waited != 0 && Error::last_os_error().kind() == ErrorKind::Interrupted {
-            interrupted();
             continue;
         }
         if waited != 0 || !matches!(info.si_code, libc::CLD_TRAPPED | libc::CLD_STOPPED) {

@@ -4,7 +4,7 @@
 use std::io::{Error, Result};
 
 use super::super::ptrace::{Stop, gone, read_registers, wait_for_any};
-use super::{Held, State};
+use super::{Held, RESTARTS, State};
 
 const EXIT: u32 = 60;
 const CLONE: u32 = 56;
@@ -29,13 +29,8 @@ impl Parted<'_> {
     }
 
     /// See [`Held::call_with`].
-    pub fn call_with(
-        &mut self,
-        number: u32,
-        arguments: [u64; 6],
-        is_due: &mut dyn FnMut() -> bool,
-    ) -> Result<i64> {
-        self.thread.call_with(number, arguments, is_due)
+    pub fn call_with(&mut self, number: u32, arguments: [u64; 6]) -> Result<i64> {
+        self.thread.call_with(number, arguments)
     }
 
     /// Ends it: its descriptors are closed. Then the other one can run syscalls again.
@@ -44,7 +39,7 @@ impl Parted<'_> {
         // It does not return. Where a filter refuses it, there is no other way than to kill the process.
         drop(thread.call(EXIT, [0; 3]));
         drop(thread);
-        if let Err(error) = parent.run_to_syscall(&mut || {}) {
+        if let Err(error) = parent.run_to_syscall() {
             parent.lose(&error);
         }
     }
@@ -56,11 +51,10 @@ impl Held {
     /// # Errors
     /// Those of clone(2); `ESRCH` for a thread that is gone.
     pub fn part(&mut self) -> Result<Parted<'_>> {
-        // A stop of its process is on the way; the next try comes after it.
-        const ERESTARTNOINTR: i32 = 513;
         loop {
             match self.try_part()? {
-                Parting::Failed(ERESTARTNOINTR) => {}
+                // A stop of its process is on the way; the next try comes after it.
+                Parting::Failed(errno) if RESTARTS.contains(&errno) => {}
                 Parting::Failed(errno) => return Err(Error::from_raw_os_error(errno)),
                 Parting::Made(tid) => {
                     let thread = Held { tid, signal: 0, state: State::Stands, ..*self };
