@@ -225,6 +225,9 @@ impl Questions<'_> {
 
     fn answer(&mut self, event: Event, arg2: Bits, object: ObjectKnown) -> bool {
         let Some(domain) = self.domain else { return true };
+        if domain.rules_of(event).next().is_none() {
+            return false;
+        }
         *self.answers.entry((event, arg2, object)).or_insert_with(|| {
             let arch = Bits::exactly(ARCH.into());
             let syscall_nr = Bits { value: 0, unknown: u32::MAX.into() };

@@ -28,6 +28,7 @@ use rustix::io::Errno;
 use crate::filter;
 use crate::judge::{About, Ask, Judge};
 use crate::object::Object;
+use crate::proc;
 use crate::proxy;
 use crate::relate::Subject;
 use crate::request::{Answer, Reply, Request, Status};
@@ -209,23 +210,26 @@ fn holds_for_all(request: &Request<'_>, ask: Ask) -> Result<bool, Errno> {
         && table_of(request.notification.tid, |_| true)?.into_iter().all(harmless))
 }
 
-/// The open files of a process or thread whose numbers are wanted.
+/// The kinds of open files of a process or thread, of those whose numbers are wanted.
 fn table_of(process: u32, wanted: impl Fn(&CStr) -> bool) -> Result<Vec<Entered>, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let table = rustix::fs::openat(CWD, format!("/proc/{process}/fd"), flags, Mode::empty())?;
     let mut files = Vec::new();
     for entry in Dir::read_from(&table)? {
         let entry = entry?;
-        if entry.file_name().to_bytes().first() == Some(&b'.') || !wanted(entry.file_name()) {
+        if entry.file_name().to_bytes().first() == Some(&b'.') {
             continue;
         }
         let look = |flags| rustix::fs::statat(&table, entry.file_name(), flags);
         // The permissions of the link, not of the file, tell how it is open.
-        match (look(AtFlags::empty()), look(AtFlags::SYMLINK_NOFOLLOW)) {
-            (Ok(file), Ok(link)) => files.push(Entered { mode: file.st_mode, access: link.st_mode & 0o600 }),
+        let file = match (look(AtFlags::empty()), look(AtFlags::SYMLINK_NOFOLLOW)) {
+            (Ok(file), Ok(link)) => Entered { mode: file.st_mode, access: link.st_mode & 0o600 },
             // Closed meanwhile.
-            (Err(Errno::NOENT), _) | (_, Err(Errno::NOENT)) => {}
+            (Err(Errno::NOENT), _) | (_, Err(Errno::NOENT)) => continue,
             (Err(errno), _) | (_, Err(errno)) => return Err(errno),
+        };
+        if !files.contains(&file) && wanted(entry.file_name()) {
+            files.push(file);
         }
     }
     Ok(files)
@@ -308,8 +312,8 @@ fn has_passed(pass: &Pass) -> bool {
 
 /// Nanoseconds the thread has run.
 pub fn processor_time(tid: u32) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{tid}/schedstat")).ok()?;
-    text.split_whitespace().next()?.parse().ok()
+    let text = proc::contents(format!("/proc/{tid}/schedstat")).ok()?;
+    std::str::from_utf8(&text).ok()?.split_whitespace().next()?.parse().ok()
 }
 
 fn sleeps(tid: u32) -> bool {
@@ -318,7 +322,7 @@ fn sleeps(tid: u32) -> bool {
 
 /// Its state, as `/proc/TID/stat` names it; `None` if it is gone.
 pub fn state(tid: u32) -> Option<u8> {
-    let stat = std::fs::read(format!("/proc/{tid}/stat")).ok()?;
+    let stat = proc::contents(format!("/proc/{tid}/stat")).ok()?;
     let after = stat.iter().rposition(|&byte| byte == b')')?;
     stat.get(after + 2).copied()
 }

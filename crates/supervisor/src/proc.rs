@@ -9,8 +9,9 @@ use std::ffi::{CStr, OsStr};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::object::{Object, errno};
 use crate::request::{Request, Status};
@@ -148,6 +149,19 @@ pub fn text(request: &Request<'_>, pinned: &Object) -> Result<Option<Vec<u8>>, E
     }
 }
 
+/// What a file of `/proc` says. One read is enough for most, where the standard library, which is told they are empty,
+/// begins with a few bytes.
+pub fn contents(path: impl AsRef<Path>) -> Result<Vec<u8>, Errno> {
+    const PAGE: usize = 4096;
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+    let file = retry_on_intr(|| rustix::fs::open(path.as_ref(), flags, Mode::empty()))?;
+    let mut bytes = Vec::with_capacity(PAGE);
+    while retry_on_intr(|| rustix::io::read(&file, spare_capacity(&mut bytes)))? != 0 {
+        bytes.reserve(PAGE);
+    }
+    Ok(bytes)
+}
+
 /// A path to the terminal that controls the caller. `ENXIO` if none does, or it cannot be named from here.
 pub fn terminal(request: &Request<'_>) -> Result<String, Errno> {
     // Where the leader is outside our PID namespace both are 0, and the same: a session made inside has its leader inside.
@@ -156,7 +170,7 @@ pub fn terminal(request: &Request<'_>) -> Result<String, Errno> {
         return Ok("/dev/tty".to_owned());
     }
     // Another session: field 7 of its stat is the terminal's device, and the command name before may hold anything.
-    let stat = std::fs::read(format!("/proc/{}/stat", request.notification.tid)).map_err(errno)?;
+    let stat = contents(format!("/proc/{}/stat", request.notification.tid))?;
     let after = stat.iter().rposition(|&byte| byte == b')').ok_or(Errno::IO)?;
     let fields = String::from_utf8_lossy(&stat[after + 1..]).into_owned();
     let device: u64 =
@@ -179,7 +193,7 @@ pub fn terminal(request: &Request<'_>) -> Result<String, Errno> {
 
 /// Whether a number under `/proc/sys` is at least `least`; a setting that cannot be read counts as set.
 pub fn setting(name: &str, least: u32) -> bool {
-    let text = std::fs::read(Path::new("/proc/sys").join(name));
+    let text = contents(Path::new("/proc/sys").join(name));
     let number = text.ok().and_then(|text| std::str::from_utf8(text.trim_ascii()).ok()?.parse::<u32>().ok());
     number.is_none_or(|number| number >= least)
 }

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 use crate::interruptible::Blocked;
 use crate::judge::Judge;
 use crate::object::{Object, errno};
+use crate::proc;
 use crate::serve::Shared;
 use crate::sys::{self, FileIds, Notification};
 
@@ -234,7 +235,7 @@ impl Request<'_> {
 
     /// The caller's command name, as it set it.
     pub fn comm(&self) -> Option<Vec<u8>> {
-        let mut comm = std::fs::read(format!("/proc/{}/comm", self.notification.tid)).ok()?;
+        let mut comm = proc::contents(format!("/proc/{}/comm", self.notification.tid)).ok()?;
         comm.pop_if(|last| *last == b'\n');
         Some(comm)
     }
@@ -326,7 +327,7 @@ impl Status {
     /// Reads it; the text is not believed to be anyone's in particular.
     pub fn of(path: impl AsRef<Path>) -> Result<Status, Errno> {
         // A command name may hold any bytes.
-        let bytes = std::fs::read(path).map_err(errno)?;
+        let bytes = proc::contents(path)?;
         Ok(Status(String::from_utf8_lossy(&bytes).into_owned()))
     }
 

@@ -6,17 +6,19 @@
 mod figures;
 pub mod guest;
 mod list;
+pub mod mainline;
 pub mod probe;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Args, ValueEnum};
 
 use figures::{paired, ratio};
 
+use crate::cargo;
 use crate::vm::Series;
 
 /// `cargo xtask bench`
@@ -101,13 +103,10 @@ struct Bench {
 impl Bench {
     fn new(rounds: usize) -> Result<Bench> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-        succeed(
-            Command::new("cargo")
-                .args(["build", "--release", "--quiet", "-p", "landlock-cli"])
-                .current_dir(&root),
-        )?;
-        let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-        let bench = Bench { rounds, landlock: target.join("release/landlock"), folder: tempfile::tempdir()? };
+        // As it is installed.
+        let built = cargo::build(&["landlock".to_owned()], &[], true)?;
+        let landlock = built.into_iter().next().context("cargo has built no landlock")?.path;
+        let bench = Bench { rounds, landlock, folder: tempfile::tempdir()? };
         std::fs::write(bench.file("decide-writes.c"), DECIDE_WRITES)?;
         std::fs::copy(root.join("rules/read-only.c"), bench.file("read-only.c"))?;
         for rule in ["decide-writes", "read-only"] {
@@ -178,18 +177,18 @@ impl Bench {
     }
 
     fn git(&self) -> Result<()> {
-        let repository = self.repository()?;
+        let repository = self.repository(400)?;
         let status = words(&["git", "status", "--short"]);
         self.workload("git status, 10,000 files", "read-only", &status, &repository)
     }
 
-    /// A repository with 10,000 files in 400 folders.
-    fn repository(&self) -> Result<PathBuf> {
-        let repository = self.file("repository");
+    /// A repository with so many folders, and 25 files in each.
+    fn repository(&self, folders: usize) -> Result<PathBuf> {
+        let repository = self.file(&format!("repository-{folders}"));
         if repository.exists() {
             return Ok(repository);
         }
-        for folder in 0..400 {
+        for folder in 0..folders {
             let folder = repository.join(format!("folder{folder}/inner"));
             std::fs::create_dir_all(&folder)?;
             for file in 0..25 {

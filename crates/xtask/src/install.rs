@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::cargo;
+
 /// `cargo xtask install`.
 #[derive(clap::Args, Debug)]
 pub struct Options {
@@ -16,16 +18,16 @@ pub struct Options {
     /// Put before every path, for packages: the files go to FOLDER/PREFIX
     #[arg(long, value_name = "FOLDER")]
     destdir: Option<PathBuf>,
-    /// The profile of cargo's to build with
-    #[arg(long, default_value = "release")]
-    profile: String,
+    /// Build without optimisation
+    #[arg(long)]
+    debug: bool,
 }
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Of the C library: in its name as the loader knows it.
 const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");
-/// Packages whose products are installed.
-const PACKAGES: [&str; 3] = ["landlock-cli", "landlock-daemon", "landlock-capi"];
+/// Of cargo's binaries.
+const PROGRAMS: [&str; 2] = ["landlock", "landlockd"];
 /// Where the units in the repository say that the daemon is.
 const DAEMON: &str = "/usr/bin/landlockd";
 
@@ -41,19 +43,19 @@ fn install(options: &Options) -> Result<Vec<PathBuf>> {
     if !options.prefix.is_absolute() {
         bail!("--prefix {} is not an absolute path", options.prefix.display());
     }
-    let built = build(&options.profile)?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut to = Installation::below(options);
-    to.file(&built.join("landlock"), "bin/landlock", PROGRAM)?;
-    to.file(&built.join("landlockd"), "bin/landlockd", PROGRAM)?;
+    for program in cargo::build(&PROGRAMS.map(str::to_owned), &[], !options.debug)? {
+        to.file(&program.path, &format!("bin/{}", program.name), PROGRAM_MODE)?;
+    }
     let prefix = options.prefix.to_str().context("--prefix is not UTF-8")?;
     for unit in files(&root.join("crates/daemon/systemd"))? {
         let text = std::fs::read_to_string(&unit)?.replace(DAEMON, &format!("{prefix}/bin/landlockd"));
         to.text(&text, &format!("lib/systemd/system/{}", name(&unit)?))?;
     }
-    library(&mut to, &built)?;
+    library(&mut to, &build_library(options.debug)?)?;
     for header in files(&root.join("include/landlock"))? {
-        to.file(&header, &format!("include/landlock/{}", name(&header)?), DATA)?;
+        to.file(&header, &format!("include/landlock/{}", name(&header)?), DATA_MODE)?;
     }
     let described = std::fs::read_to_string(root.join("crates/capi/landlock-ebpf.pc.in"))?;
     let described = described.replace("@prefix@", prefix).replace("@version@", VERSION);
@@ -61,10 +63,10 @@ fn install(options: &Options) -> Result<Vec<PathBuf>> {
     for page in files(&root.join("man"))? {
         let section =
             page.extension().and_then(|section| section.to_str()).context("a page has a section")?;
-        to.file(&page, &format!("share/man/man{section}/{}", name(&page)?), DATA)?;
+        to.file(&page, &format!("share/man/man{section}/{}", name(&page)?), DATA_MODE)?;
     }
     for rule in files(&root.join("rules"))? {
-        to.file(&rule, &format!("share/landlock/rules/{}", name(&rule)?), DATA)?;
+        to.file(&rule, &format!("share/landlock/rules/{}", name(&rule)?), DATA_MODE)?;
     }
     Ok(to.made)
 }
@@ -72,23 +74,21 @@ fn install(options: &Options) -> Result<Vec<PathBuf>> {
 fn library(to: &mut Installation, built: &Path) -> Result<()> {
     let full = format!("liblandlock-ebpf.so.{VERSION}");
     let soname = format!("liblandlock-ebpf.so.{MAJOR}");
-    to.file(&built.join("liblandlock_ebpf.so"), &format!("lib/{full}"), PROGRAM)?;
+    to.file(&built.join("liblandlock_ebpf.so"), &format!("lib/{full}"), PROGRAM_MODE)?;
     to.link(&full, &format!("lib/{soname}"))?;
     to.link(&soname, "lib/liblandlock-ebpf.so")?;
-    to.file(&built.join("liblandlock_ebpf.a"), "lib/liblandlock-ebpf.a", DATA)
+    to.file(&built.join("liblandlock_ebpf.a"), "lib/liblandlock-ebpf.a", DATA_MODE)
 }
 
 /// The folder with what cargo has built.
-fn build(profile: &str) -> Result<PathBuf> {
+fn build_library(debug: bool) -> Result<PathBuf> {
+    const PACKAGE: &str = "landlock-capi";
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args(["build", "--quiet", "--locked", "--profile", profile])
+        .args(["build", "--quiet", "--locked", "--package", PACKAGE])
         .current_dir(env!("CARGO_MANIFEST_DIR"));
-    for package in PACKAGES {
-        cargo.args(["--package", package]);
-    }
-    if !cargo.status()?.success() {
-        bail!("cargo could not build {}", PACKAGES.join(", "));
+    if !cargo.args((!debug).then_some("--release")).status()?.success() {
+        bail!("cargo could not build {PACKAGE}");
     }
     let metadata = Command::new(env!("CARGO"))
         .args(["metadata", "--locked", "--no-deps", "--format-version=1"])
@@ -96,7 +96,7 @@ fn build(profile: &str) -> Result<PathBuf> {
         .output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&metadata.stdout)?;
     let target = metadata["target_directory"].as_str().context("cargo does not tell its target folder")?;
-    Ok(Path::new(target).join(if profile == "dev" { "debug" } else { profile }))
+    Ok(Path::new(target).join(if debug { "debug" } else { "release" }))
 }
 
 fn files(folder: &Path) -> Result<Vec<PathBuf>> {
@@ -110,8 +110,8 @@ fn name(path: &Path) -> Result<&str> {
     path.file_name().and_then(|name| name.to_str()).with_context(|| path.display().to_string())
 }
 
-const PROGRAM: u32 = 0o755;
-const DATA: u32 = 0o644;
+const PROGRAM_MODE: u32 = 0o755;
+const DATA_MODE: u32 = 0o644;
 
 /// Where files go, and those that went there.
 struct Installation {
@@ -185,7 +185,7 @@ mod tests {
     fn a_program_is_compiled_and_run_with_what_is_installed() {
         let folder = tempfile::tempdir().unwrap();
         let prefix = folder.path().join("prefix");
-        let options = Options { prefix: prefix.clone(), destdir: None, profile: "dev".to_owned() };
+        let options = Options { prefix: prefix.clone(), destdir: None, debug: true };
         let made = install(&options).unwrap();
         for expected in ["lib/liblandlock-ebpf.so", "share/man/man1/landlock.1", "share/man/man8/landlockd.8"]
         {
@@ -225,7 +225,7 @@ mod tests {
     fn a_package_is_made_below_another_folder() {
         let folder = tempfile::tempdir().unwrap();
         let destdir = Some(folder.path().to_owned());
-        let options = Options { prefix: "/opt/landlock".into(), destdir, profile: "dev".to_owned() };
+        let options = Options { prefix: "/opt/landlock".into(), destdir, debug: true };
         install(&options).unwrap();
         let described = folder.path().join("opt/landlock/lib/pkgconfig/landlock-ebpf.pc");
         let described = std::fs::read_to_string(described).unwrap();

@@ -4,6 +4,7 @@
 
 mod bench;
 mod btf_subset;
+mod cargo;
 mod guest_test;
 mod install;
 mod vm;
@@ -24,6 +25,9 @@ enum Task {
     /// Time one kind of syscall from inside a process: what `bench` starts
     #[command(hide = true)]
     BenchProbe(bench::probe::Options),
+    /// Run a command under mainline Landlock alone: what `bench` compares with
+    #[command(hide = true)]
+    BenchMainline(bench::mainline::Options),
     /// What `bench --guest` runs in the guest
     #[command(hide = true)]
     BenchInside(bench::guest::inside::Options),
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Task::VmTest => vm::selftest::run(),
         Task::Bench(options) => bench::run(&options).map(|()| ExitCode::SUCCESS),
         Task::BenchProbe(options) => bench::probe::measure(&options).map(|()| ExitCode::SUCCESS),
+        Task::BenchMainline(options) => bench::mainline::run(&options).map(|()| ExitCode::SUCCESS),
         Task::BenchDaemon => bench::guest::daemon::run().map(|()| ExitCode::SUCCESS),
         Task::BenchInside(options) => bench::guest::inside::run(&options).map(|()| ExitCode::SUCCESS),
     };

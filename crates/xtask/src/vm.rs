@@ -10,7 +10,6 @@
 //! verified by apt, and are unpacked into a cache. Network is used only when the cache lacks the kernel.
 
 mod cache;
-mod cargo;
 mod cpio;
 mod debian;
 mod emulator;
@@ -28,6 +27,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::cargo;
 use guest::CopyIn;
 pub use kernel::Series;
 use requirement::Requirement;

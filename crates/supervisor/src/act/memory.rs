@@ -11,6 +11,7 @@ use rustix::io::Errno;
 use crate::judge::{Ask, actions};
 use crate::object::{Object, errno};
 use crate::passing::{Acts, Number, all_could, has_own_descriptors, on_object};
+use crate::proc;
 use crate::relate::Subject;
 use crate::request::{Answer, Reply, Request};
 use crate::sys;
@@ -149,7 +150,7 @@ struct Mapping {
 
 /// The file mappings that touch the addresses from `start` to before `end`.
 fn mappings(request: &Request<'_>, start: u64, end: u64) -> Result<Vec<Mapping>, Errno> {
-    let maps = std::fs::read(format!("/proc/{}/maps", request.notification.tid)).map_err(errno)?;
+    let maps = proc::contents(format!("/proc/{}/maps", request.notification.tid))?;
     request.still_waiting()?;
     let mut found = Vec::new();
     for line in maps.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {

@@ -17,16 +17,16 @@ const NAMES: [&str; 7] = ["rename", "renameat", "renameat2", "link", "linkat", "
 
 /// The plan for `domain`, but for its rules on `FILE_OPEN` at [`OPENS`].
 pub fn plan_lowered(domain: &Domain) -> Vec<Plan> {
-    let questions = |opens| Questions { domain: Some(domain), opens, answers: HashMap::new() };
-    let mut plans = plan_of_questions(&mut questions(Opens::AreNot));
-    let mut asked = questions(Opens::AreAsked);
+    let mut questions = Questions { domain: Some(domain), opens: Opens::AreNot, answers: HashMap::new() };
+    let mut plans = plan_of_questions(&mut questions);
+    questions.opens = Opens::AreAsked;
     for (row, plan) in TABLE.iter().zip(&mut plans) {
         match row.name {
             "open" => add(plan, vec![neither_reads_nor_writes(1)]),
             "openat" => add(plan, vec![neither_reads_nor_writes(2)]),
             name if NAMES.contains(&name) => *plan = Plan::Notify,
             _ if OPENS.contains(&row.nr) => {}
-            _ => match asked.plan(row) {
+            _ => match questions.plan(row) {
                 Plan::NotifyIf(groups) => add(plan, groups),
                 Plan::Notify => *plan = Plan::Notify,
                 Plan::Allow | Plan::Missing => {}

@@ -13,7 +13,8 @@ use landlock_compiler::evaluate::Direction;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-use crate::object::{Object, errno};
+use crate::object::Object;
+use crate::proc;
 use crate::request::Request;
 
 const CGROUP2: i64 = 0x6367_7270;
@@ -45,7 +46,7 @@ pub fn beneath(request: &Request<'_>, handle: &Object, direction: Direction) -> 
 
 /// The caller's cgroup, seen from ours.
 fn path_of(request: &Request<'_>) -> Result<PathBuf, Errno> {
-    let text = std::fs::read(format!("/proc/{}/cgroup", request.notification.tid)).map_err(errno)?;
+    let text = proc::contents(format!("/proc/{}/cgroup", request.notification.tid))?;
     request.still_waiting()?;
     let line = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"));
     let path = line.ok_or(Errno::NODEV)?;
@@ -71,7 +72,7 @@ fn directory(path: &Path) -> Result<Object, Errno> {
 
 /// Every cgroup2 mount: which cgroup it shows, and where.
 fn mounts() -> Result<Vec<(PathBuf, PathBuf)>, Errno> {
-    let text = std::fs::read("/proc/self/mountinfo").map_err(errno)?;
+    let text = proc::contents("/proc/self/mountinfo")?;
     let line = |line: &[u8]| {
         let fields: Vec<&[u8]> = line.split(|byte| *byte == b' ').collect();
         let kind = fields.iter().position(|field| *field == b"-")? + 1;

@@ -18,6 +18,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags};
 use rustix::io::Errno;
 
 use crate::object::{Object, proc_path};
+use crate::proc;
 use crate::request::Request;
 
 const PIN: OFlags = OFlags::PATH.union(OFlags::CLOEXEC);
@@ -234,7 +235,7 @@ pub fn same_file_system(request: &Request<'_>, a: &Object, b: &Object) -> Option
 
 /// The device number of a mount's file system, as somebody's namespace has it.
 fn device_of(who: &str, mount: u64) -> Option<String> {
-    let mounts = std::fs::read(format!("/proc/{who}/mountinfo")).ok()?;
+    let mounts = proc::contents(format!("/proc/{who}/mountinfo")).ok()?;
     let mounts = String::from_utf8_lossy(&mounts);
     let number = mount.to_string();
     let mut fields = mounts.lines().map(|line| line.split(' '));

@@ -15,6 +15,7 @@ use crate::filter::{self, Installed, Plan, Stacking};
 use crate::judge::Judge;
 use crate::lowered::Lowered;
 use crate::object::errno;
+use crate::proc;
 
 /// Most rules on a thread: v7's budget of 64 pages, a page for each.
 pub const MAX_RULES: usize = 64;
@@ -80,9 +81,13 @@ impl Domains {
     /// A tree's first domain.
     pub fn new(outermost: Judge, stacking: Stacking) -> Domains {
         let watched = filter::plan_of_tree(&outermost.domain, stacking);
+        Domains { answers_v7: stacking == Stacking::V7, ..Domains::watching(outermost, watched) }
+    }
+
+    fn watching(outermost: Judge, watched: Vec<Plan>) -> Domains {
         Domains {
             watched,
-            answers_v7: stacking == Stacking::V7,
+            answers_v7: false,
             keeper: None,
             lowered: None,
             outermost: Arc::new(outermost),
@@ -94,7 +99,7 @@ impl Domains {
     /// A tree's first domain, of which mainline Landlock decides about opens.
     pub fn lowered(outermost: Judge, lowered: Lowered) -> Domains {
         let watched = filter::plan_lowered(&outermost.domain);
-        Domains { watched, lowered: Some(lowered), ..Domains::new(outermost, Stacking::Covered) }
+        Domains { lowered: Some(lowered), ..Domains::watching(outermost, watched) }
     }
 
     /// What the filter has to notify for `domain`.
@@ -105,7 +110,7 @@ impl Domains {
     /// For a tree whose rules somebody else keeps.
     pub fn kept_by(keeper: Box<dyn Keeper>) -> Domains {
         let nothing = Judge::new(Domain::default(), Log::none());
-        Domains { keeper: Some(keeper), answers_v7: true, ..Domains::new(nothing, Stacking::Covered) }
+        Domains { keeper: Some(keeper), answers_v7: true, ..Domains::watching(nothing, Vec::new()) }
     }
 
     /// What the command installs.
@@ -256,6 +261,7 @@ impl Domains {
 
 /// The personality of a thread, named as under `/proc`.
 pub fn personality(thread: &str) -> Result<u32, Errno> {
-    let text = std::fs::read_to_string(format!("/proc/{thread}/personality")).map_err(errno)?;
-    u32::from_str_radix(text.trim_end(), 16).map_err(|_| Errno::IO)
+    let text = proc::contents(format!("/proc/{thread}/personality"))?;
+    let text = std::str::from_utf8(text.trim_ascii_end()).map_err(|_| Errno::IO)?;
+    u32::from_str_radix(text, 16).map_err(|_| Errno::IO)
 }

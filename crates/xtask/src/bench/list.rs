@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A list of directories that may be opened: decided by notifications, and by mainline Landlock.
+//! A list of directories that may be opened: decided by notifications, by mainline Landlock in our sandbox, and by
+//! mainline Landlock alone.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::figures::{paired, ratio};
-use super::{Bench, build, succeed, words};
+use super::{Bench, build, mainline, succeed, words};
 
 /// Refuses with EACCES to open what is beneath no handle.
 const LIST: &str = "#include <landlock/rule.h>
@@ -35,22 +36,29 @@ impl Bench {
                 .arg("-o")
                 .arg(self.rule("list")),
         )?;
-        let repository = self.repository()?;
-        self.listed("git status, 10,000 files", &words(&["git", "status", "--short"]), &repository)?;
-        let ten = "for i in 1 2 3 4 5 6 7 8 9 10; do git status --short; done";
-        self.listed("the same ten times in one sandbox", &words(&["sh", "-c", ten]), &repository)?;
+        let status = words(&["git", "status", "--short"]);
+        self.listed("git status, 10,000 files", &status, &self.repository(400)?)?;
+        self.listed("git status, 100,000 files", &status, &self.repository(4000)?)?;
         self.listed("cargo build", &build(), &self.package()?)
     }
 
     fn listed(&self, title: &str, command: &[OsString], folder: &Path) -> Result<()> {
         println!("{title}, milliseconds, {} rounds", self.rounds);
-        let (notified, lowered) = (self.under_list(&[], command), self.under_list(&["--lower"], command));
-        let samples = paired(self.rounds, &[command, &notified, &lowered], folder)?;
-        samples[0].print("native", 1e3);
-        samples[1].print("a list of five directories", 1e3);
-        samples[2].print("the same with --lower", 1e3);
-        println!("  ratio pair by pair: {}", ratio(&samples[1], &samples[0]));
-        println!("  ratio pair by pair, with --lower: {}\n", ratio(&samples[2], &samples[0]));
+        let ways = [
+            ("native", command.to_vec()),
+            ("a list of five directories", self.under_list(&[], command)),
+            ("the same with --lower", self.under_list(&["--lower"], command)),
+            ("mainline Landlock alone", mainline::command(&directories(), command)?),
+        ];
+        let commands: Vec<&[OsString]> = ways.iter().map(|(_, words)| words.as_slice()).collect();
+        let samples = paired(self.rounds, &commands, folder)?;
+        for ((way, _), samples) in ways.iter().zip(&samples) {
+            samples.print(way, 1e3);
+        }
+        for ((way, _), confined) in ways.iter().zip(&samples).skip(1) {
+            println!("  ratio pair by pair, {way}: {}", ratio(confined, &samples[0]));
+        }
+        println!();
         Ok(())
     }
 
@@ -64,9 +72,7 @@ impl Bench {
             "--rule".into(),
             self.rule("list").into(),
         ]);
-        let home = std::env::var_os("HOME");
-        let others = home.into_iter().chain([std::env::temp_dir().into()]);
-        for directory in words(&DIRECTORIES).into_iter().chain(others) {
+        for directory in directories() {
             let mut handle = OsString::from("allowed=");
             handle.push(directory);
             run.extend(["--handle".into(), handle]);
@@ -75,4 +81,9 @@ impl Bench {
         run.extend(command.iter().cloned());
         run
     }
+}
+
+fn directories() -> Vec<OsString> {
+    let others = std::env::var_os("HOME").into_iter().chain([std::env::temp_dir().into()]);
+    words(&DIRECTORIES).into_iter().chain(others).collect()
 }

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::object::{Object, errno};
+use crate::proc;
 use crate::sys::Mapping;
 
 /// The identity of a mapped file as `/proc/*/maps` shows it. Not always what `stat` shows: some file systems
@@ -26,14 +27,14 @@ impl MappedFile {
     }
 
     /// What `stat` would make one expect.
-    fn of_stat(object: &Object) -> MappedFile {
+    pub fn of_stat(object: &Object) -> MappedFile {
         let stat = object.stat();
         let device = format!("{:02x}:{:02x}", libc::major(stat.st_dev), libc::minor(stat.st_dev));
         MappedFile { device, inode: stat.st_ino }
     }
 
-    /// Found out by mapping it ourselves.
-    fn by_trial(readable: &OwnedFd) -> Result<Option<MappedFile>, Errno> {
+    /// Found out by mapping an open file ourselves.
+    pub fn by_trial(readable: &OwnedFd) -> Result<Option<MappedFile>, Errno> {
         let mapping = Mapping::of(readable.as_fd()).map_err(errno)?;
         let begin = format!("{:08x}-", mapping.address());
         Ok(lines("/proc/self/maps")?
@@ -51,13 +52,8 @@ pub fn mapped_by(pid: u32) -> Result<Vec<MappedFile>, Errno> {
     Ok(files)
 }
 
-/// Whether `file` is this object, of which `readable` is an open file.
-pub fn is(file: &MappedFile, object: &Object, readable: &OwnedFd) -> Result<bool, Errno> {
-    Ok(*file == MappedFile::of_stat(object) || MappedFile::by_trial(readable)?.as_ref() == Some(file))
-}
-
 fn lines(path: &str) -> Result<String, Errno> {
     // Paths in it may hold any bytes but a newline, which is escaped.
-    let bytes = std::fs::read(path).map_err(errno)?;
+    let bytes = proc::contents(path)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }

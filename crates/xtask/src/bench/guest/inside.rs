@@ -8,9 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
-use landlock::{
-    ABI, Access, AccessFs, Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, path_beneath_rules,
-};
+use landlock::{ABI, Access, AccessFs};
 use landlock_compiler::domain::Domain;
 use landlock_compiler::rule::Rule;
 use landlock_kernel::{Denials, Engine, Loaded};
@@ -19,6 +17,7 @@ use super::rules;
 use super::table::Table;
 use super::trampolines::Trampolines;
 use crate::bench::figures::Samples;
+use crate::bench::mainline;
 use crate::bench::probe::{self, Operation};
 
 /// `cargo xtask bench-inside`, in the guest
@@ -50,7 +49,10 @@ pub fn run(options: &Options) -> Result<()> {
     thread::sleep(Duration::from_secs(120));
     bench.all(|_| Ok(()))?;
     table.column("nothing attached", bench.all(|_| Ok(()))?);
-    table.column("mainline Landlock, 4 paths", bench.all(|_| mainline())?);
+    table.column(
+        "mainline Landlock, 4 paths",
+        bench.all(|_| mainline::restrict(&PATHS, AccessFs::from_all(ABI::V3)))?,
+    );
     let trampolines = Trampolines::attach(&only_sample)?;
     table.column("`r0 = 0; exit`", bench.all(|_| Ok(()))?);
     table.runs(bench.count(&trampolines)?);
@@ -141,15 +143,6 @@ pub fn apart<T: Send>(action: impl FnOnce() -> Result<T> + Send) -> Result<T> {
 
 /// What may be reached where that is limited.
 const PATHS: [&str; 4] = ["/bin", "/test", "/tmp", "/dev"];
-
-fn mainline() -> Result<()> {
-    let all = AccessFs::from_all(ABI::V3);
-    let ruleset = Ruleset::default().handle_access(all)?.create()?;
-    let paths = path_beneath_rules(PATHS, all);
-    let status = ruleset.add_rules(paths)?.restrict_self()?;
-    ensure!(status.ruleset == RulesetStatus::FullyEnforced, "mainline Landlock: {:?}", status.ruleset);
-    Ok(())
-}
 
 fn enter(engine: &Engine, domain: &Loaded) -> Result<()> {
     Ok(engine.enter(domain)?)

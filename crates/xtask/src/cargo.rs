@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Statically linked builds of the workspace's own programs, for a guest that has no libraries.
+//! Statically linked builds of the workspace's own programs: for a guest that has no libraries, and for users, where they
+//! run on whatever they are copied to, and start sooner.
 //!
 //! They have a target folder of their own, `target/guest`, so that they do not undo ordinary builds.
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 /// Naming the target keeps the flags away from build scripts and macros, which cannot be static.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// A program ready for the guest.
+/// A program that needs nothing of where it runs.
 pub struct StaticBinary {
     /// The name of its cargo target.
     pub name: String,
@@ -40,7 +41,7 @@ fn cargo<'a>(arguments: impl Iterator<Item = &'a str>) -> Result<Vec<StaticBinar
     let output = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(arguments)
         .args(["--target", TARGET, "--target-dir", "target/guest"])
-        .args(["--message-format", "json-render-diagnostics", "--quiet"])
+        .args(["--message-format", "json-render-diagnostics", "--quiet", "--locked"])
         .env("RUSTFLAGS", "-Ctarget-feature=+crt-static")
         .current_dir(root)
         .stderr(Stdio::inherit())
