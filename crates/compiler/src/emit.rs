@@ -20,6 +20,7 @@ mod filter;
 pub mod handles;
 mod layout;
 mod object;
+mod pidfd;
 mod residual;
 mod runs;
 mod wrapper;
@@ -227,6 +228,7 @@ pub fn emit(
     let functions = Functions::default();
     let mut body = Body { code, functions, domain, runs, is_wide, allowed, denied };
     body.begin(arguments, &questions)?;
+    pidfd::unless_made(&mut body.code, arguments, allowed)?;
     if layout.attachment == Attachment::ModifyReturn {
         body.stand_in(hook, arguments, &questions)?;
     }

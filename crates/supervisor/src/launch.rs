@@ -24,13 +24,13 @@ pub use nested::enter;
 pub use spawn::{Running, spawn, spawn_lowered};
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
 use landlock_compiler::domain::Domain;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
 use serde::{Deserialize, Serialize};
 
 use crate::compat::Keeper;
@@ -233,22 +233,33 @@ fn tell(mut reports: &UnixStream, report: &Report) {
     }
 }
 
-/// Lets go of what the tree shares with us: terminal signals, descriptors, and any view into our memory.
+/// Lets go of what the tree shares with us: terminal signals, descriptors, and any view into our memory. Rules that are in
+/// force already may forbid to open anything for that.
 fn let_go() -> std::io::Result<()> {
     rustix::process::setpgid(None, None)?;
     sys::become_undumpable()?;
-    // Nothing is said there; rules that are in force already may forbid to write.
-    let null = std::fs::File::open("/dev/null")?;
-    rustix::stdio::dup2_stdin(&null)?;
-    rustix::stdio::dup2_stdout(&null)?;
-    rustix::stdio::dup2_stderr(&null)?;
+    // Nothing is said or heard there.
+    let nothing = std::fs::File::open("/dev/null").map(OwnedFd::from);
+    let nothing = nothing.or_else(|_| UnixStream::pair().map(|(one, _)| one.into()))?;
+    rustix::stdio::dup2_stdin(&nothing)?;
+    rustix::stdio::dup2_stdout(&nothing)?;
+    rustix::stdio::dup2_stderr(&nothing)?;
     // Ours are all close-on-exec; what is not was inherited, and would keep pipes of others open.
-    let numbers = std::fs::read_dir("/proc/self/fd")?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-    for number in numbers.collect::<Vec<i32>>() {
+    for number in descriptors() {
         if number > 2 && sys::is_inheritable(number) {
             sys::close(number);
         }
     }
     Ok(())
+}
+
+/// The numbers that our descriptors may have.
+fn descriptors() -> Vec<i32> {
+    const MOST: u64 = 1 << 20;
+    let all = || {
+        let limit = getrlimit(Resource::Nofile).current.map_or(MOST, |limit| limit.min(MOST));
+        (0..i32::try_from(limit).unwrap_or(i32::MAX)).collect()
+    };
+    let Ok(open) = std::fs::read_dir("/proc/self/fd") else { return all() };
+    open.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }

@@ -83,6 +83,8 @@ members! {
     DentryInode "struct dentry" "d_inode" Double
     /// The root of a file system.
     SuperBlockRoot "struct super_block" "s_root" Double
+    /// Which kind of file system it is.
+    SuperBlockMagic "struct super_block" "s_magic" Double
     /// The root of a mount.
     MountRoot "struct vfsmount" "mnt_root" Double
     /// Its file system.

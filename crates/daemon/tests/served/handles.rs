@@ -399,3 +399,25 @@ fn a_sandbox_of_the_library_compares_with_handles() {
         assert!(unlock().is_ok());
     });
 }
+
+/// What it takes to start one is no file of the list: a handle of a process, /proc, the root directory.
+#[test]
+#[ignore = "needs privilege: cargo xtask guest-test"]
+fn a_command_under_a_list_starts_others_in_sandboxes() {
+    let _daemon = Running::start();
+    let folder = filled();
+    for name in ["harmless.s", "seven.s", "seven.bpf"] {
+        fs::copy(folder.path().join(name), folder.path().join("in").join(name)).unwrap();
+    }
+    let nested = |options: &'static str| {
+        let script = format!("landlock run --target kernel {options} -- sh -c 'cat in/file; cat secret'");
+        said(&mut listed(&folder, "cookie.bpf", &["--", "sh", "-c", &script]))
+    };
+    let (out, err) = nested("--rule in/harmless.s");
+    assert_eq!(out, "yes\n", "{err}");
+    assert!(err.contains("secret': Permission denied"), "{err}");
+    // And is in both.
+    let (out, err) = nested("--filter in/seven.bpf --rule in/seven.s");
+    assert_eq!(out, "", "{err}");
+    assert!(err.contains("Permission denied"), "{err}");
+}

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use proptest::sample::select;
 
+use super::super::pidfd::FILE_SYSTEM;
 use super::super::{Attachment, Layout, Member};
 use super::layouts;
 use super::machine::{self, Kernel, Memory, Outcome};
@@ -45,6 +46,8 @@ pub struct Situation {
     /// The number arguments: masks, protections, flags, commands. Upper halves are junk.
     number: u64,
     flags: u64,
+    /// Files are handles of processes.
+    pidfd: bool,
     in_kernel: bool,
     personality: u64,
     /// In the order of `struct pt_regs`, the arguments before the place of the call.
@@ -99,7 +102,8 @@ pub fn at(names: &[&str]) -> impl Strategy<Value = Situation> + use<> {
     let objects = prop::collection::vec(object, 4);
     let personality = prop_oneof![Just(0), Just(READ_IMPLIES_EXEC), any::<u32>().prop_map(u64::from)];
     let registers = prop::array::uniform10(prop_oneof![0..4_u64, any::<u64>()]);
-    let worlds = (any::<bool>(), prop::bool::weighted(0.1), personality, registers);
+    let of_one_in_ten = || prop::bool::weighted(0.1);
+    let worlds = (any::<bool>(), of_one_in_ten(), of_one_in_ten(), personality, registers);
     (select(calls), rules::input(Event::Fs), objects, number, any::<u64>(), worlds).prop_map(
         |(
             (layout, hook),
@@ -107,7 +111,7 @@ pub fn at(names: &[&str]) -> impl Strategy<Value = Situation> + use<> {
             objects,
             number,
             flags,
-            (ring_is_full, in_kernel, personality, registers),
+            (ring_is_full, pidfd, in_kernel, personality, registers),
         )| Situation {
             hook,
             ring_is_full,
@@ -116,6 +120,7 @@ pub fn at(names: &[&str]) -> impl Strategy<Value = Situation> + use<> {
             objects,
             number,
             flags,
+            pidfd,
             in_kernel,
             personality,
             registers,
@@ -157,6 +162,7 @@ impl Situation {
         let low = |number: u64| u32::try_from(number & 0xffff_ffff).unwrap();
         let high = self.number & !0xffff_ffff;
         Some(match self.hook.name {
+            "file_open" if self.makes_a_pidfd() => return None,
             "file_open" => HookCall::FileOpen,
             "file_permission" => HookCall::FilePermission { mask: low(self.number) },
             "mmap_file" => HookCall::MmapFile {
@@ -182,6 +188,7 @@ impl Situation {
         let before = self.layout().attachment == Attachment::ModifyReturn;
         let exchange = self.hook.name == "inode_rename" && self.flags & RENAME_EXCHANGE != 0;
         let ways: &[bool] = match before {
+            _ if self.makes_a_pidfd() => &[],
             true if self.is_the_kernels_own() => &[],
             true if exchange => &[true, false],
             _ => &[false],
@@ -191,6 +198,11 @@ impl Situation {
         instances
             .filter_map(|((number, i), exchanged)| Some((number, self.question(i, exchanged)?)))
             .collect()
+    }
+
+    /// Nobody is asked.
+    fn makes_a_pidfd(&self) -> bool {
+        self.hook.name == "file_open" && self.pidfd && matches!(self.objects[0], Object::There { .. })
     }
 
     /// Whether the inode operated on is private: of a new name its folder's.
@@ -363,7 +375,16 @@ impl Situation {
         match handle {
             HandleKind::Inode => inode,
             HandleKind::File => {
+                let (pidfs, super_block) = (FILE_SYSTEM.unsigned_abs().into(), base + 0x3_0000);
                 self.put(memory, outer, Member::FileInode, inode);
+                self.put(memory, outer, Member::FileDentry, dentry);
+                self.put(memory, dentry, Member::DentrySuper, super_block);
+                self.put(
+                    memory,
+                    super_block,
+                    Member::SuperBlockMagic,
+                    if self.pidfd { pidfs } else { 0xef53 },
+                );
                 outer
             }
             HandleKind::Dentry => {
