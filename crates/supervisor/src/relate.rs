@@ -9,6 +9,7 @@ mod place;
 
 use std::cell::{Cell, OnceCell};
 use std::os::fd::BorrowedFd;
+use std::sync::atomic::Ordering;
 
 use landlock_compiler::abi::handles::Properties;
 use landlock_compiler::evaluate::{Direction, Relation, one_of};
@@ -128,10 +129,15 @@ impl Related<'_> {
         {
             return true;
         }
-        let descriptors = handles.iter().map(Handle::descriptor);
-        let found = self.place(object).found_beneath(descriptors).and_then(|at| handles.get(at));
-        self.met.set(found.map(Handle::number));
-        found.is_some()
+        // What is opened next is likely beneath the same one.
+        let last_met = &self.request.shared.last_met;
+        let likely = last_met.load(Ordering::Relaxed);
+        let likely = handles.iter().position(|handle| handle.number() == likely).unwrap_or(0);
+        let in_turn = || handles[likely..].iter().chain(&handles[..likely]);
+        let found = self.place(object).found_beneath(in_turn().map(Handle::descriptor));
+        let found = found.and_then(|at| in_turn().nth(at)).map(Handle::number);
+        self.met.set(found);
+        found.inspect(|number| last_met.store(*number, Ordering::Relaxed)).is_some()
     }
 
     fn place<'b>(&'b self, object: &'b Object) -> Place<'b> {

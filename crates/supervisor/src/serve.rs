@@ -5,7 +5,7 @@
 //! one more thread waiting than working.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use landlock_compiler::abi::Actions;
@@ -52,6 +52,8 @@ pub struct Shared {
     pub proxies: Proxies,
     /// Held while a name is judged and changed.
     pub names: Mutex<()>,
+    /// The number of the handle that something was beneath last: the first to be tried.
+    pub last_met: AtomicU64,
     idle: AtomicUsize,
 }
 
@@ -74,6 +76,7 @@ impl Shared {
             passing: Passing::default(),
             proxies: Proxies::default(),
             names: Mutex::new(()),
+            last_met: AtomicU64::new(0),
             idle: AtomicUsize::new(0),
         }
     }
