@@ -22,6 +22,8 @@ pub(crate) const SLOTS: u32 = 1 << 12;
 const BOUNDARY: &str = include_str!("programs/boundary.s");
 const DISPATCH: &str = include_str!("programs/dispatch.s");
 const GATE_TEXT: &str = include_str!("programs/gate.s");
+/// Part of several programs.
+const IN_A_DOMAIN: &str = include_str!("programs/in-a-domain.s");
 const INHERIT: &str = include_str!("programs/inherit.s");
 const RELEASE: &str = include_str!("programs/release.s");
 
@@ -345,7 +347,7 @@ pub(crate) fn offset_of(btf: &Btf, aggregate: &str, member: &str, bytes: u32) ->
 pub(crate) fn assemble(text: &str, filling: &[Filling]) -> Vec<Insn> {
     let fill =
         |text: String, (name, value): &Filling| text.replace(&format!("{{{name}}}"), &value.to_string());
-    let text = filling.iter().fold(text.to_owned(), fill);
+    let text = filling.iter().fold(text.replace("{in_a_domain}", IN_A_DOMAIN), fill);
     let rules = asm::parse(&text, "programs").unwrap_or_else(|errors| panic!("{errors}"));
     rules.into_iter().next().expect("one program").insns
 }

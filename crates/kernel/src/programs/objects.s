@@ -2,16 +2,7 @@
 ; there.
 .rule objects
     r6 = *(u64 *)(r1 + 0)               ; command
-    call 158                            ; bpf_get_current_task_btf
-    *(u64 *)(r10 - 8) = r0
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
-    if r0 == 0 goto allow
-    r1 = *(u64 *)(r0 + 0)
-    if r1 == 0 goto allow
+{in_a_domain}
     if w6 == 7 goto deny                ; OBJ_GET
     if w6 == 9 goto deny                ; PROG_DETACH
     if w6 == 14 goto deny               ; MAP_GET_FD_BY_ID

@@ -2,16 +2,7 @@
 ; pins keep programs attached.
 .rule pins
     r6 = *(u64 *)(r1 + 0)               ; the directory
-    call 158                            ; bpf_get_current_task_btf
-    *(u64 *)(r10 - 8) = r0
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
-    if r0 == 0 goto allow
-    r1 = *(u64 *)(r0 + 0)
-    if r1 == 0 goto allow
+{in_a_domain}
     r1 = *(u64 *)(r6 + {i_sb})
     r1 = *(u64 *)(r1 + {s_magic})
     r2 = {bpf_fs} ll

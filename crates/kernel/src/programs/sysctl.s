@@ -5,16 +5,7 @@
     r6 = r1
     r1 = *(u32 *)(r6 + 0)               ; is it a write?
     if r1 == 0 goto allow
-    call 35                             ; bpf_get_current_task
-    *(u64 *)(r10 - 8) = r0
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
-    if r0 == 0 goto allow
-    r1 = *(u64 *)(r0 + 0)
-    if r1 == 0 goto allow
+{in_a_domain}
     r1 = 0
     *(u64 *)(r10 - 16) = r1
     r1 = r6

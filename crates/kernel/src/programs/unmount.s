@@ -3,16 +3,7 @@
 .rule unmount
     r6 = *(u64 *)(r1 + 0)               ; the mount
     r7 = *(u64 *)(r1 + 8)               ; flags
-    call 158                            ; bpf_get_current_task_btf
-    *(u64 *)(r10 - 8) = r0
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
-    if r0 == 0 goto allow
-    r1 = *(u64 *)(r0 + 0)
-    if r1 == 0 goto allow
+{in_a_domain}
     if r7 & 2 goto deny                 ; MNT_DETACH
     r1 = *(u64 *)(r6 + {mnt_sb})
     r1 = *(u64 *)(r1 + {s_magic})
