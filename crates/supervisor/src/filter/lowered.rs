@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What is left to notify where mainline Landlock decides about opens (see [`crate::lowered`]).
 
-use std::collections::HashMap;
-
 use landlock_compiler::domain::Domain;
 
-use super::{Half, O_PATH, OPENS_TO_READ, Opens, Plan, Questions, Test, add, plan_of_questions};
-use crate::syscalls::TABLE;
+use super::{O_PATH, OPENS_TO_READ, Opens, Plan, Questions, add, plan_of_questions};
+use crate::syscalls::{Half, TABLE, Test};
 
 /// open, creat and openat: what the kernel goes on with by itself. Whatever else opens something is notified as ever.
 pub const OPENS: [u32; 3] = [2, 85, 257];
@@ -17,7 +15,7 @@ const NAMES: [&str; 7] = ["rename", "renameat", "renameat2", "link", "linkat", "
 
 /// The plan for `domain`, but for its rules on `FILE_OPEN` at [`OPENS`].
 pub fn plan_lowered(domain: &Domain) -> Vec<Plan> {
-    let mut questions = Questions { domain: Some(domain), opens: Opens::AreNot, answers: HashMap::new() };
+    let mut questions = Questions::new(Some(domain), Opens::AreNot);
     let mut plans = plan_of_questions(&mut questions);
     questions.opens = Opens::AreAsked;
     for (row, plan) in TABLE.iter().zip(&mut plans) {
@@ -84,10 +82,10 @@ mod tests {
 
     #[test]
     fn everything_else_that_opens_is_notified_as_before() {
-        let lowered = plan_lowered(&domain());
+        let domain = domain();
+        let lowered = plan_lowered(&domain);
         for row in TABLE.iter().filter(|row| !OPENS.contains(&row.nr)) {
-            let mut asked =
-                Questions { domain: Some(&domain()), opens: Opens::AreAsked, answers: HashMap::new() };
+            let mut asked = Questions::new(Some(&domain), Opens::AreAsked);
             let needed = asked.plan(row);
             assert!(covers(&[of(&lowered, row.name)], &[needed]), "{}", row.name);
         }

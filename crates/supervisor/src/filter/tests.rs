@@ -4,7 +4,9 @@
 use landlock_compiler::asm;
 use landlock_compiler::verify::{Loader, verify};
 
+use super::compose::X32_BIT;
 use super::*;
+use crate::syscalls::Does;
 
 const NOTIFY: u32 = libc::SECCOMP_RET_USER_NOTIF;
 const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
