@@ -14,7 +14,7 @@ use super::*;
 use crate::abi::{Abilities, Event, HandleKind, helper};
 use crate::domain::Layer;
 use crate::evaluate::{HookCall, HookVerdict, Unrelated, Verdict};
-use crate::op::{Op, Size};
+use crate::op::{AluOp, CompareOp, Op, Size, Width};
 use crate::rule::Rule;
 use crate::testing::build::{call, exit, load, mov, object, program, store};
 use crate::testing::{filters, rules};
