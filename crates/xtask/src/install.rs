@@ -26,7 +26,7 @@ pub struct Options {
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Of the C library: in its name as the loader knows it.
 const MAJOR: &str = env!("CARGO_PKG_VERSION_MAJOR");
-/// Of cargo's binaries.
+/// The programs users have, by the names cargo builds them under.
 const PROGRAMS: [&str; 2] = ["landlock", "landlockd"];
 /// Where the units in the repository say that the daemon is.
 const DAEMON: &str = "/usr/bin/landlockd";
