@@ -5,6 +5,7 @@
 //! the next engine takes them up. It may be killed at any moment; that lifts no rule.
 
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use landlock_bpf::map::{Map, Update};
 use landlock_bpf::prctl;
@@ -37,6 +38,9 @@ pub const FOLDER: &str = "/sys/fs/bpf/landlock";
 
 /// Seconds after which a token that was not used may be dropped for a new one.
 const TOKEN_LIFE: u64 = 60;
+
+/// Longer than somebody reads denials who does not follow them.
+const A_LOOK: Duration = Duration::from_secs(1);
 
 const STRANGE: Error = Error::Gate("the domain was loaded by another engine");
 
@@ -325,11 +329,17 @@ impl Engine {
     /// [`landlock_compiler::emit::denial::Record::parse`].
     ///
     /// # Errors
-    /// [`Error::Read`] if somebody else reads them.
+    /// [`Error::Read`] if somebody else reads them, and goes on for longer than a look takes (a second).
     pub fn denials(&self) -> Result<Ring> {
         let format = self.state.format();
-        let reading = || Error::Read { folder: format.path().to_owned() };
-        let lock = Lock::try_exclusive(format.folder(READER)?)?.ok_or_else(reading)?;
+        let end = Instant::now() + A_LOOK;
+        let lock = loop {
+            match Lock::try_exclusive(format.folder(READER)?)? {
+                Some(lock) => break lock,
+                None if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
+                None => return Err(Error::Read { folder: format.path().to_owned() }),
+            }
+        };
         let map = Map::open(self.state.maps.denials.info().id)?;
         let map = map.ok_or_else(|| Error::Gone { folder: format.path().to_owned() })?;
         Ok(Ring::new(map)?.keeping(lock.into_descriptor()))

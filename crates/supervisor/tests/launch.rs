@@ -35,9 +35,11 @@ fn pid_of(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Waits until `so`; the test harness's patience is the limit.
+/// Waits until `so`, for minutes: machines can be loaded.
 fn until(mut so: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
     while !so() {
+        assert!(start.elapsed().as_secs() < 200, "it never comes about");
         std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -87,9 +87,11 @@ fn script(folder: &Folder, rules: &[&str], script: &str) -> Ran {
     folder.run(kernel_run(rules).args(["--", "sh", "-c", script]))
 }
 
-/// Waits until `so`; the guest's patience is the limit.
+/// Waits until `so`, for minutes: guests are slow.
 fn until(mut so: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
     while !so() {
+        assert!(start.elapsed().as_secs() < 200, "it never comes about");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }

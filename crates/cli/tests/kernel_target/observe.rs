@@ -83,10 +83,9 @@ fn what_was_refused_is_in_the_log_once_also_of_domains_that_are_gone() {
             return line;
         }
     };
-    until(|| log(&[]).stderr().contains("another process reads the denials"));
-    log(&[]).exits(1);
     folder.run(kernel_run(&["watched.s"]).args(["touch", "new"])).exits(1);
     assert_eq!(next()["comm"], "touch");
+    log(&[]).exits(1).complains("another process reads the denials");
 
     // Nobody reads for a while.
     let pid = rustix::process::Pid::from_child(&follower);

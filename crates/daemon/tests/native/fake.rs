@@ -205,7 +205,7 @@ pub fn domain(rules: impl IntoIterator<Item = Rule>) -> Domain {
     Domain::prepended(rules)
 }
 
-/// Waits until `so`; a daemon that never gets there hangs, and is reported by whoever runs the tests.
+/// Waits until `so`, for minutes: machines can be loaded.
 pub fn until(so: impl Fn() -> bool) {
     let start = Instant::now();
     while !so() {

@@ -1,5 +1,8 @@
 //! What stays and what goes: adoption, collection, slots given again.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use super::accomplice::Accomplice;
 use super::*;
 
@@ -192,8 +195,16 @@ fn a_domains_own_denials_are_not_with_the_others() {
         assert_eq!(numbers, [domain.number()]);
     }
     assert_eq!(own.lost_denials().unwrap(), 0);
-    drop(ring);
-    assert!(engine.denials().is_ok());
+    let (asking, asked) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            asked.recv().unwrap();
+            thread::sleep(Duration::from_millis(50));
+            drop(ring);
+        });
+        asking.send(()).unwrap();
+        assert!(engine.denials().is_ok(), "who only had a look is not waited for");
+    });
 }
 
 #[test]
