@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The programs that are the same for every domain, in assembly, and what is filled into them.
 
+mod assemble;
+
 use std::os::fd::{AsFd, AsRawFd};
 
 use landlock_bpf::btf::{Btf, Place};
@@ -8,13 +10,14 @@ use landlock_bpf::link::Link;
 use landlock_bpf::map::Map;
 use landlock_bpf::program::{Program, ProgramKind, ProgramSpec};
 use landlock_bpf::{prctl, probe};
-use landlock_compiler::asm;
 use landlock_compiler::insn::Insn;
 
 use crate::attachment::{self, Attachment};
 use crate::error::{Error, Result};
 use crate::state::Maps;
 use crate::{guard, handles};
+use assemble::Filling;
+pub(crate) use assemble::assemble;
 
 /// Most domains at a time, the one that stands for none included; a power of two.
 pub(crate) const SLOTS: u32 = 1 << 12;
@@ -22,8 +25,6 @@ pub(crate) const SLOTS: u32 = 1 << 12;
 const BOUNDARY: &str = include_str!("programs/boundary.s");
 const DISPATCH: &str = include_str!("programs/dispatch.s");
 const GATE_TEXT: &str = include_str!("programs/gate.s");
-/// Part of several programs.
-const IN_A_DOMAIN: &str = include_str!("programs/in-a-domain.s");
 const INHERIT: &str = include_str!("programs/inherit.s");
 const RELEASE: &str = include_str!("programs/release.s");
 
@@ -40,9 +41,6 @@ pub(crate) const TEXTS: [&str; 10] = [
     guard::UNMOUNT,
     handles::LOST,
 ];
-
-/// A number for a name in braces.
-type Filling = (&'static str, i64);
 
 /// The bits of a domain's identity that are its slot.
 const SLOT_BITS: i64 = SLOTS as i64 - 1;
@@ -342,14 +340,6 @@ pub(crate) fn offset_of(btf: &Btf, aggregate: &str, member: &str, bytes: u32) ->
         Place::Bytes { offset, size } if size == bytes => Ok(offset.into()),
         _ => Err(Error::Member { aggregate: aggregate.to_owned(), member: member.to_owned() }),
     }
-}
-
-pub(crate) fn assemble(text: &str, filling: &[Filling]) -> Vec<Insn> {
-    let fill =
-        |text: String, (name, value): &Filling| text.replace(&format!("{{{name}}}"), &value.to_string());
-    let text = filling.iter().fold(text.replace("{in_a_domain}", IN_A_DOMAIN), fill);
-    let rules = asm::parse(&text, "programs").unwrap_or_else(|errors| panic!("{errors}"));
-    rules.into_iter().next().expect("one program").insns
 }
 
 #[cfg(test)]

@@ -10,30 +10,18 @@
     r7 = r{tracee}
     r6 = r{tracer}
     *(u64 *)(r10 - 8) = r6
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
+    lookup threads, r10 - 8
     if r0 == 0 goto allow
     r9 = *(u64 *)(r0 + 0)               ; domain
     if r9 == 0 goto allow
     *(u64 *)(r10 - 8) = r7
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
+    lookup threads, r10 - 8
     if r0 == 0 goto deny
     r1 = *(u64 *)(r0 + 0)
     if r1 == r9 goto allow
     *(u64 *)(r10 - 24) = r9
     *(u64 *)(r10 - 16) = r1
-    .insn 0x18, 1, 1, 0, {lineage}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -24
-    call 1                              ; bpf_map_lookup_elem
+    lookup lineage, r10 - 24
     if r0 == 0 goto deny
 allow:
     r0 = 0

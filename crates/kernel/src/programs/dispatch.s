@@ -18,8 +18,7 @@
     r2 = r0
     r2 >>= 8
     r2 &= {groups}
-    .insn 0x18, 1, 2, 0, {presence}
-    .insn 0, 0, 0, 0, 0
+    r1 = value presence
     r1 += r2
     r2 = *(u64 *)(r1 + 0)
     if r2 == 0 goto allow
@@ -30,15 +29,10 @@
     r3 ^= r0
     if r3 > {slots} goto ask
     r1 = *(u64 *)(r10 - 16)
-    .insn 0x18, 2, 1, 0, {programs}
-    .insn 0, 0, 0, 0, 0
+    r2 = map programs
     call 12                             ; bpf_tail_call
 ask:
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
+    lookup threads, r10 - 8
     if r0 == 0 goto allow
     r1 = *(u64 *)(r0 + 8)               ; hooks
     r2 = {hook} ll
@@ -52,8 +46,7 @@ ask:
     r2 = *(u64 *)(r10 - 24)
     *(u64 *)(r2 + 8) = r1
     r1 = *(u64 *)(r10 - 16)
-    .insn 0x18, 2, 1, 0, {programs}
-    .insn 0, 0, 0, 0, 0
+    r2 = map programs
     call 12                             ; bpf_tail_call
     r0 = -1
     exit

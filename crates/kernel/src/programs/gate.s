@@ -42,41 +42,22 @@ may:
     r1 = {io_uring}
     r1 = le64 r1                        ; a number: pointers the verifier may take for never NULL
     if r1 != 0 goto workers
-    .insn 0x18, 1, 1, 0, {tokens}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
+    lookup tokens, r10 - 8
     if r0 == 0 goto other
     r1 = *(u64 *)(r0 + 0)               ; domain
     *(u64 *)(r10 - 32) = r1
     r1 = *(u64 *)(r0 + 8)               ; hooks
     *(u64 *)(r10 - 24) = r1
     r8 = *(u64 *)(r0 + 16)              ; the domain it extends, 0 for none
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -16
-    call 1                              ; bpf_map_lookup_elem
+    lookup threads, r10 - 16
     if r0 != 0 goto compare
     if r8 != 0 goto elsewhere
     r1 = 0
     *(u64 *)(r10 - 48) = r1
     *(u64 *)(r10 - 40) = r1
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -16
-    r3 = r10
-    r3 += -48
-    r4 = 0
-    call 2                              ; bpf_map_update_elem
+    update threads, r10 - 16, r10 - 48
     if r0 != 0 goto full
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -16
-    call 1                              ; bpf_map_lookup_elem
+    lookup threads, r10 - 16
     if r0 == 0 goto full
 compare:
     r7 = r0                             ; the thread's entry
@@ -87,11 +68,7 @@ compare:
     r1 = *(u64 *)(r10 - 32)
     r1 &= {slots}
     *(u32 *)(r10 - 52) = r1
-    .insn 0x18, 1, 1, 0, {counts}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -52
-    call 1                              ; bpf_map_lookup_elem
+    lookup counts, r10 - 52
     if r0 == 0 goto full
     r9 = r0
     r1 = 1
@@ -100,8 +77,7 @@ compare:
     r1 = le64 r1                       ; as a number
     r1 >>= 8
     r1 &= {groups}
-    .insn 0x18, 6, 2, 0, {presence}
-    .insn 0, 0, 0, 0, 0
+    r6 = value presence
     r6 += r1
     r1 = 0
     *(u64 *)(r6 + 8) = r1               ; hint
@@ -113,20 +89,12 @@ present:
     *(u64 *)(r7 + 8) = r1
     r1 = *(u64 *)(r10 - 32)
     *(u64 *)(r7 + 0) = r1
-    .insn 0x18, 1, 1, 0, {tokens}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 3                              ; bpf_map_delete_elem
+    delete tokens, r10 - 8
     if r0 != 0 goto back
     if r8 == 0 goto in
     r8 &= {slots}
     *(u32 *)(r10 - 52) = r8
-    .insn 0x18, 1, 1, 0, {counts}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -52
-    call 1                              ; bpf_map_lookup_elem
+    lookup counts, r10 - 52
     if r0 == 0 goto in
     r1 = -1
     lock *(u64 *)(r0 + 0) += r1
@@ -141,11 +109,7 @@ back:
     lock *(u64 *)(r9 + 0) += r1
     if r8 != 0 goto other
     lock *(u64 *)(r6 + 0) += r1
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -16
-    call 3                              ; bpf_map_delete_elem
+    delete threads, r10 - 16
 other:
     r0 = 0
     exit
@@ -164,11 +128,7 @@ ask:
     if r6 != {engine} goto other
 meant:
     if r8 > 12 goto other
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -16
-    call 1                              ; bpf_map_lookup_elem
+    lookup threads, r10 - 16
     if r0 == 0 goto other
     r1 = *(u64 *)(r0 + 0)
     if r1 == 0 goto other

@@ -7,11 +7,7 @@
     r6 = *(u64 *)(r1 + 0)               ; the new task
     call 158                            ; bpf_get_current_task_btf
     *(u64 *)(r10 - 8) = r0
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
+    lookup threads, r10 - 8
     if r0 == 0 goto free
     r1 = *(u64 *)(r0 + 0)               ; domain
     if r1 == 0 goto free
@@ -20,11 +16,7 @@
     *(u64 *)(r10 - 16) = r2
     r1 &= {slots}
     *(u32 *)(r10 - 28) = r1
-    .insn 0x18, 1, 1, 0, {counts}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -28
-    call 1                              ; bpf_map_lookup_elem
+    lookup counts, r10 - 28
     if r0 == 0 goto full
     r7 = r0
     r1 = 1
@@ -33,18 +25,10 @@
     r6 = le64 r6                       ; as a number
     r6 >>= 8
     r6 &= {groups}
-    .insn 0x18, 8, 2, 0, {presence}
-    .insn 0, 0, 0, 0, 0
+    r8 = value presence
     r8 += r6
     lock *(u64 *)(r8 + 0) += r1
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    r3 = r10
-    r3 += -24
-    r4 = 0
-    call 2                              ; bpf_map_update_elem
+    update threads, r10 - 8, r10 - 24
     if r0 == 0 goto free
     r1 = -1
     lock *(u64 *)(r8 + 0) += r1

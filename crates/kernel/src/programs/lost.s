@@ -5,27 +5,18 @@
     r1 = *(u64 *)(r1 + 0)
     r1 = le64 r1                        ; a number
     *(u64 *)(r10 - 8) = r1
-    .insn 0x18, 1, 1, 0, {objects}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
+    lookup objects, r10 - 8
     if r0 == 0 goto end
     r1 = *(u32 *)(r0 + 0)               ; its place
     r1 &= {places}
-    .insn 0x18, 6, 2, 0, {losses}
-    .insn 0, 0, 0, 0, 0
+    r6 = value losses
     r2 = r6
     r2 += r1
     r3 = 1
     *(u8 *)(r2 + {flags}) = r3
     r1 = 1
     lock *(u64 *)(r6 + 0) += r1
-    .insn 0x18, 1, 1, 0, {objects}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 3                              ; bpf_map_delete_elem
+    delete objects, r10 - 8
 end:
     r0 = 0
     exit

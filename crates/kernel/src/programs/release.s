@@ -8,19 +8,14 @@
 .rule release
     r1 = *(u64 *)(r1 + 0)
     *(u64 *)(r10 - 8) = r1
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 1                              ; bpf_map_lookup_elem
+    lookup threads, r10 - 8
     if r0 == 0 goto end
     r6 = *(u64 *)(r0 + 0)               ; domain
     r1 = *(u64 *)(r10 - 8)
     r1 = le64 r1                       ; as a number
     r1 >>= 8
     r1 &= {groups}
-    .insn 0x18, 7, 2, 0, {presence}
-    .insn 0, 0, 0, 0, 0
+    r7 = value presence
     r7 += r1
     r1 = *(u64 *)(r10 - 8)
     r1 = le64 r1
@@ -34,21 +29,13 @@ another:
     r1 = 0
     *(u64 *)(r0 + 0) = r1
     *(u64 *)(r0 + 8) = r1
-    .insn 0x18, 1, 1, 0, {threads}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -8
-    call 3                              ; bpf_map_delete_elem
+    delete threads, r10 - 8
     if r6 == 0 goto end
     r1 = -1
     lock *(u64 *)(r7 + 0) += r1
     r6 &= {slots}
     *(u32 *)(r10 - 12) = r6
-    .insn 0x18, 1, 1, 0, {counts}
-    .insn 0, 0, 0, 0, 0
-    r2 = r10
-    r2 += -12
-    call 1                              ; bpf_map_lookup_elem
+    lookup counts, r10 - 12
     if r0 == 0 goto end
     r1 = -1
     lock *(u64 *)(r0 + 0) += r1
