@@ -5,6 +5,7 @@
 //! supervisor target in `cli` is said of this one here; where both can be asked, they are compared.
 
 mod apart;
+mod asked;
 mod daemon;
 mod log;
 mod observe;

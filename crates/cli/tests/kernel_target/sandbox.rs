@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `landlock sandbox` and handles on the command line, in the kernel.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-use rustix::process::{Pid, Signal, kill_process};
+use std::process::Command;
 
 use super::*;
+use crate::asked::Asked;
 
 /// The session of August 2016, typed at a terminal.
 #[test]
@@ -83,47 +81,15 @@ fn handles_and_filters_on_the_command_line() {
     assert_eq!(folder.free_script(script).stdout(), "yes\nno\nLinux\n");
 }
 
-/// A shell on the kernel target that says of each file it is asked about whether it can be opened.
-struct Asked {
-    run: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Asked {
-    fn start(folder: &Folder) -> Asked {
-        let script =
-            "while read file; do if true < $file; then echo yes; else echo no; fi; done 2> /dev/null";
-        let mut run = Command::new("landlock");
-        run.args(["run", "--target", "kernel", "--filter", "cookie.bpf", "--rule", "rule.s"]);
-        for allowed in ["/bin", "/dev", folder.path("in").to_str().unwrap()] {
-            run.arg("--handle").arg(format!("allowed={allowed}"));
-        }
-        run.args(["--", "/bin/sh", "-c", script]).current_dir(folder.path("."));
-        let mut run = run.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let questions = run.stdin.take().unwrap();
-        let answers = BufReader::new(run.stdout.take().unwrap());
-        Asked { run, questions, answers }
+/// A shell on the kernel target that may open what is in `in`.
+fn asked(folder: &Folder) -> Asked {
+    let mut run = Command::new("landlock");
+    run.args(["run", "--target", "kernel", "--filter", "cookie.bpf", "--rule", "rule.s"]);
+    for allowed in ["/bin", "/dev", folder.path("in").to_str().unwrap()] {
+        run.arg("--handle").arg(format!("allowed={allowed}"));
     }
-
-    fn opens(&mut self, file: &str) -> bool {
-        writeln!(self.questions, "{file}").unwrap();
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
-        answer == "yes\n"
-    }
-
-    /// The process beside the command, which is no other of ours.
-    fn keeper(&self) -> Pid {
-        let ours = |pid: &i32| {
-            let of = |what: &str| std::fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
-            let parent = of("stat").rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
-            parent == Some(self.run.id()) && of("cmdline").starts_with("landlock\0")
-        };
-        let pids = std::fs::read_dir("/proc").unwrap();
-        let pids = pids.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-        Pid::from_raw(pids.into_iter().find(ours).expect("a keeper")).unwrap()
-    }
+    run.args(["--", "/bin/sh", "-c", asked::SCRIPT]).current_dir(folder.path("."));
+    Asked::start(run)
 }
 
 /// Neither who kills the keeper, nor who kills the waiter as well, lifts anything; what nobody holds any more may be
@@ -139,20 +105,18 @@ fn killing_who_holds_the_handles_lifts_nothing() {
     for killed in [false, true] {
         std::fs::create_dir(folder.path("in")).unwrap();
         folder.write("in/file", "yes\n");
-        let mut asked = Asked::start(&folder);
-        let files = |asked: &mut Asked| ["in/file", "secret", "/bin/sh"].map(|file| asked.opens(file));
-        assert_eq!(files(&mut asked), [true, false, true]);
+        let mut asked = asked(&folder);
+        let files = ["in/file", "secret", "/bin/sh"];
+        assert_eq!(asked.open(files), [true, false, true]);
         if killed {
-            kill_process(asked.keeper(), Signal::KILL).unwrap();
-            assert_eq!(files(&mut asked), [true, false, true]);
-            asked.run.kill().unwrap();
-            asked.run.wait().unwrap();
-            assert_eq!(files(&mut asked), [true, false, true]);
+            asked.kill_keeper();
+            assert_eq!(asked.open(files), [true, false, true]);
+            asked.kill_waiter();
+            assert_eq!(asked.open(files), [true, false, true]);
         }
         std::fs::remove_dir_all(folder.path("in")).unwrap();
-        assert_eq!(files(&mut asked), [false, false, !killed], "killed: {killed}");
-        drop(asked.questions);
-        asked.run.wait().unwrap();
+        assert_eq!(asked.open(files), [false, false, !killed], "killed: {killed}");
+        asked.end();
     }
     folder.free_script("true < secret").exits(0);
 }

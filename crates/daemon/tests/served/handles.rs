@@ -2,10 +2,9 @@
 //! Filters and maps of handles, for ordinary users.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::chown;
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use ebpf_landlock::{Choice, Sandbox};
 use landlock_compiler::asm;
@@ -19,8 +18,8 @@ use landlock_daemon::limits::MOST;
 use landlock_daemon::protocol::Why;
 use landlock_kernel::{DomainId, enter};
 use rustix::fs::{Mode, OFlags};
-use rustix::process::{Pid, Signal, kill_process};
 
+use crate::asked::{self, Asked};
 use crate::command::{folder, landlock};
 use crate::{LOCK, ONE, OTHER, Running, as_user, denies, unlock};
 
@@ -291,43 +290,6 @@ fn a_user_changes_handles_while_rules_compare_with_them() {
     drop(daemon);
 }
 
-/// A shell that says of each file it is asked about whether it can be opened.
-struct Asked {
-    run: Child,
-    questions: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-const ASKED: &str = "while read file; do if true < $file; then echo yes; else echo no; fi; done 2> /dev/null";
-
-impl Asked {
-    fn start(mut command: Command) -> Asked {
-        let mut run = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let questions = run.stdin.take().unwrap();
-        let answers = BufReader::new(run.stdout.take().unwrap());
-        Asked { run, questions, answers }
-    }
-
-    fn opens(&mut self, file: &str) -> bool {
-        writeln!(self.questions, "{file}").unwrap();
-        let mut answer = String::new();
-        self.answers.read_line(&mut answer).unwrap();
-        answer == "yes\n"
-    }
-
-    /// The process beside the command, which is no other of ours.
-    fn keeper(&self) -> Pid {
-        let ours = |pid: &i32| {
-            let of = |what: &str| fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap_or_default();
-            let parent = of("stat").rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)?.parse().ok());
-            parent == Some(self.run.id()) && of("cmdline").starts_with("landlock\0")
-        };
-        let pids = fs::read_dir("/proc").unwrap();
-        let pids = pids.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
-        Pid::from_raw(pids.into_iter().find(ours).expect("a keeper")).unwrap()
-    }
-}
-
 /// As for root: who kills the process that keeps the handles open lifts nothing, nor who kills the daemon.
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
@@ -335,22 +297,20 @@ fn killing_who_holds_a_user_s_handles_lifts_nothing() {
     for killed in [false, true] {
         let daemon = Running::start();
         let folder = filled();
-        let mut asked = Asked::start(listed(&folder, "cookie.bpf", &["--", "sh", "-c", ASKED]));
-        let files = |asked: &mut Asked| ["in/file", "secret", "/bin/sh"].map(|file| asked.opens(file));
-        assert_eq!(files(&mut asked), [true, false, true]);
+        let mut asked = Asked::start(listed(&folder, "cookie.bpf", &["--", "sh", "-c", asked::SCRIPT]));
+        let files = ["in/file", "secret", "/bin/sh"];
+        assert_eq!(asked.open(files), [true, false, true]);
         daemon.kill();
-        assert_eq!(files(&mut asked), [true, false, true]);
+        assert_eq!(asked.open(files), [true, false, true]);
         let _daemon = Running::start();
         if killed {
-            kill_process(asked.keeper(), Signal::KILL).unwrap();
-            asked.run.kill().unwrap();
-            asked.run.wait().unwrap();
-            assert_eq!(files(&mut asked), [true, false, true]);
+            asked.kill_keeper();
+            asked.kill_waiter();
+            assert_eq!(asked.open(files), [true, false, true]);
         }
         fs::remove_dir_all(folder.path().join("in")).unwrap();
-        assert_eq!(files(&mut asked), [false, false, !killed], "killed: {killed}");
-        drop(asked.questions);
-        asked.run.wait().unwrap();
+        assert_eq!(asked.open(files), [false, false, !killed], "killed: {killed}");
+        asked.end();
     }
 }
 
@@ -363,18 +323,16 @@ fn the_sandbox_of_2016_for_a_user() {
     let group = Path::new("/sys/fs/cgroup/users-own");
     fs::create_dir_all(group).unwrap();
     let mut sandbox = landlock(&folder, ONE, &["sandbox", "--target", "kernel", "/bin/sh", "-c"]);
-    sandbox.arg(format!("echo $$; exec 2> /dev/null; {ASKED}"));
+    sandbox.arg(format!("echo $$; exec 2> /dev/null; {}", asked::SCRIPT));
     let allowed = format!("/bin:/dev:/proc/self/fd/0:/proc/self/fd/1:{}/in", folder.path().display());
     sandbox.env("LANDLOCK_ALLOWED", allowed).env("LANDLOCK_CGROUPS", group);
     let mut asked = Asked::start(sandbox);
-    let mut shell = String::new();
-    asked.answers.read_line(&mut shell).unwrap();
-    let files = |asked: &mut Asked| ["in/file", "secret"].map(|file| asked.opens(file));
-    assert_eq!(files(&mut asked), [true, true]);
+    let shell = asked.line();
+    let files = ["in/file", "secret"];
+    assert_eq!(asked.open(files), [true, true]);
     fs::write(group.join("cgroup.procs"), shell.trim()).unwrap();
-    assert_eq!(files(&mut asked), [true, false]);
-    drop(asked.questions);
-    asked.run.wait().unwrap();
+    assert_eq!(asked.open(files), [true, false]);
+    asked.end();
     crate::becomes(|| fs::remove_dir(group).is_ok());
 }
 

@@ -2,6 +2,8 @@
 //! The daemon with the kernel: `cargo xtask guest-test daemon` runs these in guests, one after the other. Root starts
 //! the daemon; who asks it is an ordinary user.
 
+#[path = "../../../cli/tests/kernel_target/asked.rs"]
+mod asked;
 mod command;
 mod handles;
 mod library;
