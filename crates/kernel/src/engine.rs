@@ -4,43 +4,31 @@
 //! What is enforced does not depend on it: programs, maps and attachments are pinned ([`crate::state`]), and
 //! the next engine takes them up. It may be killed at any moment; that lifts no rule.
 
-use std::path::Path;
-use std::time::{Duration, Instant};
+mod observe;
+mod tokens;
 
-use landlock_bpf::map::{Map, Update};
-use landlock_bpf::prctl;
-use landlock_bpf::ring::Ring;
-use landlock_compiler::denial::RuleSeen;
+use std::path::Path;
+
 use landlock_compiler::domain::Domain;
 use landlock_compiler::hooks::{self, Hook};
 use landlock_compiler::map::Handle;
 use landlock_compiler::rule::Rule;
-use rustix::io::Errno;
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::about::{Content, DomainId, Published};
 use crate::attached::Attached;
 use crate::attachment::Attachment;
 use crate::canary;
-use crate::change::u64_of;
 use crate::error::{Error, Result};
 use crate::handles;
 use crate::kernel::Kernel;
-use crate::load::{Wanted, full_or, shown_key};
-use crate::loaded::{Denials, Living, Loaded, Usage};
+use crate::load::Wanted;
+use crate::loaded::{Denials, Loaded, Usage};
 use crate::lock::Lock;
-use crate::programs::Answer;
-use crate::shown::Shown;
-use crate::state::{MAX_TOKENS, READER, State, damaged};
+use crate::state::{State, damaged};
+pub use tokens::{enter, enter_by};
 
 /// Where the machine's engine keeps its state.
 pub const FOLDER: &str = "/sys/fs/bpf/landlock";
-
-/// Seconds after which a token that was not used may be dropped for a new one.
-const TOKEN_LIFE: u64 = 60;
-
-/// Longer than somebody reads denials who does not follow them.
-const A_LOOK: Duration = Duration::from_secs(1);
 
 const STRANGE: Error = Error::Gate("the domain was loaded by another engine");
 
@@ -238,51 +226,6 @@ impl Engine {
         Wanted { domain, content, hooks, denials, kernel: &self.kernel, maps: &self.state.maps, parent }
     }
 
-    /// Puts the calling thread into the domain, for ever; what it starts from now on is in it as well.
-    pub fn enter(&self, domain: &Loaded) -> Result<()> {
-        self.enter_by(domain, prctl::call)
-    }
-
-    /// The same for another thread, which is made to call prctl(2) with an option and two arguments, and gives the
-    /// errno.
-    pub fn enter_by(&self, domain: &Loaded, prctl: impl FnOnce([u64; 3]) -> Option<Errno>) -> Result<()> {
-        let token = self.token(domain)?;
-        let answer = entered(prctl(prctl::entering(token)));
-        // Not used up if the thread was not let in.
-        self.state.maps.tokens.delete(&token.to_ne_bytes())?;
-        answer
-    }
-
-    /// A token with which one thread can enter the domain by [`enter`]. It is good as long as the domain is
-    /// held; a minute after it was made it may have to give way to a new one.
-    pub fn token(&self, domain: &Loaded) -> Result<u64> {
-        self.owns(domain)?;
-        let mut token = [0; 8];
-        rustix::rand::getrandom(&mut token, rustix::rand::GetRandomFlags::empty())
-            .map_err(|errno| Error::Unavailable(format!("getrandom: {errno}")))?;
-        let parent = domain.ancestors.last().map_or(0, |parent| parent.word());
-        let fields = [domain.place.word(), domain.mask, parent, now()];
-        let value: Vec<u8> = fields.into_iter().flat_map(u64::to_ne_bytes).collect();
-        let tokens = &self.state.maps.tokens;
-        if tokens.update(&token, &value, Update::Make).is_err() {
-            forget_old(tokens)?;
-            let made = tokens.update(&token, &value, Update::Make);
-            made.map_err(|error| full_or(error, "tokens that were not used yet", MAX_TOKENS))?;
-        }
-        Ok(u64::from_ne_bytes(token))
-    }
-
-    /// Whether a token can still be used.
-    pub fn is_unused(&self, token: u64) -> Result<bool> {
-        Ok(self.state.maps.tokens.lookup(&token.to_ne_bytes())?.is_some())
-    }
-
-    /// Makes a token useless; one that was used is so already.
-    pub fn revoke(&self, token: u64) -> Result<()> {
-        self.state.maps.tokens.delete(&token.to_ne_bytes())?;
-        Ok(())
-    }
-
     /// Whether the engine's state is where it was. If somebody removed it, this engine does nothing any more, and
     /// another is to be opened.
     pub fn is_current(&self) -> bool {
@@ -295,70 +238,6 @@ impl Engine {
             true => Ok(()),
             false => Err(STRANGE),
         }
-    }
-
-    /// The domains that are published: some process holds them, or a thread is in them, or nobody has collected
-    /// them yet.
-    pub fn domains(&self) -> Result<Vec<Living>> {
-        self.state.change(|change| {
-            let listed = change.abouts()?.into_iter().filter(|about| !about.content.canary);
-            listed.map(|about| Ok(Living::new(&about, change.threads(about.place.slot)?))).collect()
-        })
-    }
-
-    /// How many threads are in the published domain of this number that was loaded for a user; 0 if there is none.
-    pub fn threads_for(&self, user: u32, number: u64) -> Result<u64> {
-        self.state.change(|change| {
-            let theirs = change.published_for(user)?.into_iter();
-            let place = theirs.map(|published| published.place).find(|place| place.number == number);
-            place.map_or(Ok(0), |place| change.threads(place.slot))
-        })
-    }
-
-    /// The number of the domain that was loaded last.
-    pub fn last_number(&self) -> Result<u64> {
-        u64_of(&self.state.maps.last, 0)
-    }
-
-    /// The hooks with a dispatcher.
-    pub fn attached_hooks(&self) -> Result<Vec<&'static str>> {
-        Attached::new(self.state.format())?.names()
-    }
-
-    /// Reads the denials of all domains that have none of their own: records for
-    /// [`landlock_compiler::emit::denial::Record::parse`].
-    ///
-    /// # Errors
-    /// [`Error::Read`] if somebody else reads them, and goes on for longer than a look takes (a second).
-    pub fn denials(&self) -> Result<Ring> {
-        let format = self.state.format();
-        let end = Instant::now() + A_LOOK;
-        let lock = loop {
-            match Lock::try_exclusive(format.folder(READER)?)? {
-                Some(lock) => break lock,
-                None if Instant::now() < end => std::thread::sleep(Duration::from_millis(10)),
-                None => return Err(Error::Read { folder: format.path().to_owned() }),
-            }
-        };
-        let map = Map::open(self.state.maps.denials.info().id)?;
-        let map = map.ok_or_else(|| Error::Gone { folder: format.path().to_owned() })?;
-        Ok(Ring::new(map)?.keeping(lock.into_descriptor()))
-    }
-
-    /// Denials that are not among those because nobody read them in time.
-    pub fn lost_denials(&self) -> Result<u64> {
-        u64_of(&self.state.maps.lost, 0)
-    }
-
-    /// A rule of a domain and an instruction of it that denied, by their numbers in a denial: with name and source
-    /// line as far as they are known. The domain may be gone, unless 2,048 rules have come since.
-    pub fn rule(&self, domain: u64, rule: usize, insn: Option<usize>) -> Result<RuleSeen> {
-        let remembered = self.state.maps.shown.lookup(&shown_key(domain, rule as u64))?;
-        let shown = match remembered.and_then(|bytes| Shown::from_bytes(&bytes)) {
-            Some(shown) => Some(shown),
-            None => self.state.change(|change| change.shown(domain, rule))?,
-        };
-        Ok(shown.unwrap_or_else(Shown::unknown).seen(rule, insn, domain))
     }
 
     /// Keeps the hooks attached that are, for the next domain to find them: the kernel takes a tenth of a second to
@@ -388,45 +267,5 @@ impl Drop for Engine {
             // What cannot be taken down now the next engine takes up.
             let _ = self.state.take_down_if_last(&self.kernel);
         }
-    }
-}
-
-/// Deletes tokens that had their time.
-fn forget_old(tokens: &Map) -> Result<()> {
-    for (token, value) in tokens.elements(MAX_TOKENS)? {
-        let made = value.last_chunk().map_or(0, |made| u64::from_ne_bytes(*made));
-        if now().saturating_sub(made) > TOKEN_LIFE {
-            tokens.delete(&token)?;
-        }
-    }
-    Ok(())
-}
-
-/// Seconds since boot.
-fn now() -> u64 {
-    clock_gettime(ClockId::Boottime).tv_sec.unsigned_abs()
-}
-
-/// Puts the calling thread into the domain the token is for.
-pub fn enter(token: u64) -> Result<()> {
-    entered(prctl::gate(token))
-}
-
-/// The same for another thread, which is made to call prctl(2) with an option and two arguments, and gives the errno.
-pub fn enter_by(token: u64, prctl: impl FnOnce([u64; 3]) -> Option<Errno>) -> Result<()> {
-    entered(prctl(prctl::entering(token)))
-}
-
-fn entered(answer: Option<Errno>) -> Result<()> {
-    match answer.and_then(Answer::of) {
-        Some(Answer::Entered) => Ok(()),
-        Some(Answer::NotPermitted) => Err(Error::Gate("it needs no_new_privs or CAP_SYS_ADMIN")),
-        Some(Answer::Elsewhere) => Err(Error::Gate("it is not in the domain that this one extends")),
-        Some(Answer::Full) => Err(Error::Gate("too many threads are in domains")),
-        Some(Answer::Workers) => Err(Error::Gate(
-            "it uses io_uring, and workers it may have would stay outside; execute a program or start a new \
-             thread first",
-        )),
-        None => Err(Error::Gate("no engine knows the token, or it was used")),
     }
 }
