@@ -6,21 +6,24 @@
 //! numbers here and are read through a helper that cannot fault, since a mount can only be left by arithmetic the
 //! verifier allows with numbers alone. Whatever cannot be read, or takes too many steps, cannot be told.
 
+mod cgroup;
+mod compared;
 mod leg;
+mod prop;
 mod walk;
 
 use super::code::{Code, Function, Functions, Part};
 use super::handles::{CGROUP, COUNT, FLAGS, FS, MAX_OBJECTS, SEEN, entry};
 use super::object::Arguments;
-use super::residual::{self, Results};
+use super::residual::Results;
 use super::{EmitError, MapSlot, Member};
 use crate::abi::HandleKind;
-use crate::abi::handles::{ArrayKind, OP_OR, Options, Properties};
+use crate::abi::handles::{ArrayKind, OP_OR, Options};
 use crate::abi::helper;
-use crate::domain::Domain;
 use crate::map::Map;
-use crate::op::{AluOp, Callee, CompareOp, Op, Reg, Size, Width};
-use crate::rule::Rule;
+use crate::op::{AluOp, CompareOp, Reg, Size, Width};
+pub(super) use compared::comparing;
+pub use compared::{Compared, compared};
 
 /// What a comparison answers besides what rules see: it cannot be told.
 pub(super) const UNKNOWN: i32 = 2;
@@ -30,8 +33,6 @@ const ENOENT: i32 = 2;
 const EINVAL: i32 = 22;
 const MAP_LOOKUP_ELEM: i32 = 1;
 const PROBE_READ_KERNEL: i32 = 113;
-const GET_CURRENT_CGROUP_ID: i32 = 80;
-const GET_CURRENT_ANCESTOR_CGROUP_ID: i32 = 123;
 /// Where the object of a question is, from the frame pointer of the program: its dentry and its mount, as numbers, and
 /// the hook's arguments, which lead to it.
 pub(super) const DENTRY: i16 = super::ERRNO - 8;
@@ -177,70 +178,6 @@ impl Of<'_> {
         code.forget(FLAGS_ASKED);
     }
 
-    /// `cmp_fs_prop`.
-    fn prop(&self) -> Result<Part, EmitError> {
-        let named = Properties::DENTRY | Properties::MOUNT;
-        let mut code = Code::default();
-        self.begin(&mut code, Properties::all().bits());
-        self.unless_lost(&mut code, |code, told| {
-            code.branch(CompareOp::Set, Width::W64, FLAGS_ASKED, small(named.bits()), told);
-        });
-        let [unknown, none, yes] = [(); 3].map(|()| code.label());
-        self.object(&mut code, unknown)?;
-        for (index, at) in self.entries() {
-            let next = code.label();
-            code.load(Size::Double, Reg::R1, HANDLES, COUNT);
-            code.branch(CompareOp::Le, Width::W64, Reg::R1, index, none);
-            for (property, theirs, ours) in [
-                (Properties::DENTRY, FS.dentry, OBJECT_DENTRY),
-                (Properties::INODE, FS.number, OBJECT_NUMBER),
-                (Properties::DEVICE, FS.super_block, OBJECT_SUPER),
-                (Properties::MOUNT, FS.mount, OBJECT_MOUNT),
-            ] {
-                let (minds, same) = (code.label(), code.label());
-                code.branch(CompareOp::Set, Width::W64, FLAGS_ASKED, small(property.bits()), minds);
-                code.jump(same);
-                code.place(minds);
-                code.load(Size::Double, Reg::R1, HANDLES, at + theirs);
-                code.load(Size::Double, Reg::R2, Reg::R10, ours);
-                code.branch(CompareOp::Ne, Width::W64, Reg::R1, Reg::R2, next);
-                code.branch(CompareOp::Eq, Width::W64, Reg::R2, 0, next);
-                code.place(same);
-            }
-            code.jump(yes);
-            code.place(next);
-        }
-        code.place(none);
-        answer(&mut code, NO_MATCH);
-        code.place(yes);
-        answer(&mut code, MATCH);
-        code.place(unknown);
-        answer(&mut code, UNKNOWN);
-        code.part()
-    }
-
-    /// Puts down what there is to compare of the object; what it does not have is 0.
-    fn object(&self, code: &mut Code, unknown: super::code::Label) -> Result<(), EmitError> {
-        let offset = |member: Member| self.comparisons.arguments.layout.offset(member);
-        for (place, from) in [(OBJECT_DENTRY, DENTRY), (OBJECT_MOUNT, MOUNT)] {
-            code.load(Size::Double, Reg::R1, FRAME, from);
-            code.store(Size::Double, Reg::R10, place, Reg::R1);
-        }
-        code.set(Reg::R9, 0);
-        code.forget(Reg::R9);
-        code.store(Size::Double, Reg::R10, OBJECT_SUPER, Reg::R9);
-        code.store(Size::Double, Reg::R10, OBJECT_NUMBER, Reg::R9);
-        let done = code.label();
-        code.load(Size::Double, Reg::R9, Reg::R10, OBJECT_DENTRY);
-        read(code, OBJECT_SUPER, 8, Reg::R9, offset(Member::DentrySuper)?, unknown);
-        read(code, OBJECT_NUMBER, 8, Reg::R9, offset(Member::DentryInode)?, unknown);
-        code.load(Size::Double, Reg::R9, Reg::R10, OBJECT_NUMBER);
-        code.branch(CompareOp::Eq, Width::W64, Reg::R9, 0, done);
-        read(code, OBJECT_NUMBER, 8, Reg::R9, offset(Member::InodeNumber)?, unknown);
-        code.place(done);
-        Ok(())
-    }
-
     /// `cmp_fs_beneath`.
     fn beneath(&self, functions: &mut Functions) -> Result<Part, EmitError> {
         let layout = self.comparisons.arguments.layout;
@@ -304,50 +241,10 @@ impl Of<'_> {
         answer(code, UNKNOWN);
         Ok(())
     }
-
-    /// `cmp_cgroup_beneath`: cgroups are known by numbers that are never given twice, and do not move.
-    fn cgroup_beneath(&self) -> Result<Part, EmitError> {
-        let mut code = Code::default();
-        self.begin(&mut code, Options::all().bits());
-        let [none, yes, reverse] = [(); 3].map(|()| code.label());
-        code.branch(CompareOp::Ne, Width::W64, FLAGS_ASKED, 0, reverse);
-        for (index, at) in self.entries() {
-            code.load(Size::Double, Reg::R1, HANDLES, COUNT);
-            code.branch(CompareOp::Le, Width::W64, Reg::R1, index, none);
-            code.load(Size::Double, Reg::R1, HANDLES, at + CGROUP.level);
-            code.helper(GET_CURRENT_ANCESTOR_CGROUP_ID);
-            code.load(Size::Double, Reg::R1, HANDLES, at + CGROUP.id);
-            code.branch(CompareOp::Eq, Width::W64, Reg::R0, Reg::R1, yes);
-        }
-        code.place(none);
-        answer(&mut code, NO_MATCH);
-        let others = code.label();
-        code.place(reverse);
-        code.helper(GET_CURRENT_CGROUP_ID);
-        for (index, at) in self.entries() {
-            code.load(Size::Double, Reg::R1, HANDLES, COUNT);
-            code.branch(CompareOp::Le, Width::W64, Reg::R1, index, others);
-            for level in 0..CGROUP.levels {
-                code.load(Size::Double, Reg::R1, HANDLES, at + CGROUP.path + 8 * level);
-                code.branch(CompareOp::Eq, Width::W64, Reg::R0, Reg::R1, yes);
-            }
-        }
-        code.place(others);
-        answer(&mut code, NO_MATCH);
-        code.place(yes);
-        answer(&mut code, MATCH);
-        code.part()
-    }
 }
 
 /// Where the key of maps is until something is read, from a function's own frame pointer.
 const KEY: i16 = -8;
-/// Where the object's properties are, from a function's own frame pointer.
-const OBJECT_DENTRY: i16 = -8;
-const OBJECT_NUMBER: i16 = -16;
-const OBJECT_SUPER: i16 = -24;
-const OBJECT_MOUNT: i16 = -32;
-
 /// Reads `len` bytes at `address + off` onto the stack, or goes to `unknown`. Clobbers `r0` to `r5`.
 fn read(code: &mut Code, to: i16, len: i32, address: Reg, off: i16, unknown: super::code::Label) {
     code.set(Reg::R1, Reg::R10);
@@ -361,46 +258,4 @@ fn read(code: &mut Code, to: i16, len: i32, address: Reg, off: i16, unknown: sup
 
 fn small(number: u64) -> i32 {
     i32::try_from(number).expect("a few bits")
-}
-
-/// What of handles of files a domain compares with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Compared {
-    /// There are none.
-    Nothing,
-    /// Inodes, and what stays as long as they do.
-    Inodes,
-    /// Also dentries or mounts, which stay as long as the descriptor does.
-    Names,
-}
-
-/// What of handles of files the domain's rules compare with.
-pub fn compared(domain: &Domain) -> Compared {
-    domain
-        .rules()
-        .iter()
-        .filter(|rule| refers_to_files(rule))
-        .map(compared_by)
-        .max()
-        .unwrap_or(Compared::Nothing)
-}
-
-fn compared_by(rule: &Rule) -> Compared {
-    let names = |(at, op): (usize, &Option<Op>)| match op {
-        Some(Op::Call(Callee::Helper(helper::CMP_FS_PROP))) => true,
-        Some(Op::Call(Callee::Helper(helper::CMP_FS_BENEATH))) => {
-            residual::options(rule.ops(), at) != Some(0)
-        }
-        _ => false,
-    };
-    if rule.ops().iter().enumerate().any(names) { Compared::Names } else { Compared::Inodes }
-}
-
-fn refers_to_files(rule: &Rule) -> bool {
-    rule.maps().iter().any(|map| map.definition().kind == ArrayKind::Fs)
-}
-
-/// A rule that compares with files: what is beneath what must not be changed by mounting then.
-pub(super) fn comparing(domain: &Domain) -> Option<usize> {
-    domain.rules().iter().position(refers_to_files)
 }
