@@ -34,8 +34,11 @@ fn a_daemon_stays_confined_and_logged_after_the_command() {
 
 /// Processes of ours that write this log.
 fn keepers(log: &str) -> usize {
-    let commands = std::fs::read_dir("/proc")
-        .unwrap()
-        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok());
-    commands.filter(|line| line.starts_with("landlock\0run\0") && line.contains(log)).count()
+    commands().filter(|line| line.starts_with("landlock\0run\0") && line.contains(log)).count()
+}
+
+/// The command line of every process.
+pub fn commands() -> impl Iterator<Item = String> {
+    let processes = std::fs::read_dir("/proc").unwrap();
+    processes.filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("cmdline")).ok())
 }

@@ -18,8 +18,10 @@ mod support;
 #[path = "../cli/terminal.rs"]
 mod terminal;
 
-use std::io::{BufRead, BufReader};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
 
 use support::{Folder, Ran};
 
@@ -63,7 +65,7 @@ fn keep_engine() {
             "echo; exec sleep 100000",
         ]);
         let mut kept = run.current_dir(folder.path(".")).stdout(Stdio::piped()).spawn().unwrap();
-        BufReader::new(kept.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+        Heard::of(kept.stdout.take().unwrap()).line();
         kept
     });
 }
@@ -88,11 +90,57 @@ fn script(folder: &Folder, rules: &[&str], script: &str) -> Ran {
     folder.run(kernel_run(rules).args(["--", "sh", "-c", script]))
 }
 
-/// Waits until `so`, for minutes: guests are slow.
+/// Guests are slow, some vCPU may stand still for seconds: what takes longer never comes.
+const PATIENCE: Duration = Duration::from_secs(200);
+
+/// Waits until `so`, for minutes.
+#[track_caller]
 fn until(mut so: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
+    let start = Instant::now();
     while !so() {
-        assert!(start.elapsed().as_secs() < 200, "it never comes about");
-        std::thread::sleep(std::time::Duration::from_millis(10));
+        assert!(start.elapsed() < PATIENCE, "it never comes about");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Waits for the end of a child, for minutes.
+#[track_caller]
+fn end_of(child: &mut Child) -> ExitStatus {
+    until(|| child.try_wait().unwrap().is_some());
+    child.wait().unwrap()
+}
+
+/// Whether a process has not ended. One that nobody has waited for has, and holds nothing any more.
+fn is_running(pid: &str) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|after| !after.is_empty() && !after.starts_with(" Z"))
+}
+
+/// What somebody says, line by line; each is waited for for minutes.
+struct Heard(Receiver<String>);
+
+impl Heard {
+    fn of(output: impl Read + Send + 'static) -> Heard {
+        let (tell, told) = channel();
+        std::thread::spawn(move || {
+            let lines = BufReader::new(output).lines().map_while(Result::ok);
+            lines.take_while(|line| tell.send(line.clone()).is_ok()).for_each(drop);
+        });
+        Heard(told)
+    }
+
+    /// None once nobody can say anything any more.
+    #[track_caller]
+    fn next(&self) -> Option<String> {
+        match self.0.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => panic!("nothing is said, and the end does not come"),
+        }
+    }
+
+    #[track_caller]
+    fn line(&self) -> String {
+        self.next().expect("a line before the end")
     }
 }

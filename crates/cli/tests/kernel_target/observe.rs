@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! `landlock log`, `domains` and `status`, for root, and for users.
 
-use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
@@ -9,7 +8,7 @@ use serde_json::Value;
 
 use crate::sandbox::{COOKIE, RULE, insn};
 use crate::support::Folder;
-use crate::{HARMLESS, NEW, denies, kernel_run, landlock, until};
+use crate::{HARMLESS, Heard, NEW, denies, kernel_run, landlock, until};
 
 /// A command that is confined until the end of the test, so that the engine does not go.
 struct Confined(Child);
@@ -19,7 +18,7 @@ impl Confined {
         let mut run = kernel_run(&[rule]);
         run.args(["sh", "-c", "echo; exec sleep 1000"]).current_dir(folder.path(".")).stdout(Stdio::piped());
         let mut child = run.spawn().unwrap();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+        Heard::of(child.stdout.take().unwrap()).line();
         Confined(child)
     }
 }
@@ -76,9 +75,9 @@ fn what_was_refused_is_in_the_log_once_also_of_domains_that_are_gone() {
     let mut follower = landlock(&["log", "--follow", "--json"]);
     // A group of its own: a process stopped in ours could have the kernel hang us all up (setpgid(2), orphaned groups).
     let mut follower = follower.stdout(Stdio::piped()).process_group(0).spawn().unwrap();
-    let mut output = BufReader::new(follower.stdout.take().unwrap()).lines();
-    let mut next = move || loop {
-        let line: Value = serde_json::from_str(&output.next().unwrap().unwrap()).unwrap();
+    let output = Heard::of(follower.stdout.take().unwrap());
+    let next = || loop {
+        let line: Value = serde_json::from_str(&output.line()).unwrap();
         if line["rule"]["name"] == "watched" || line["lost"].is_u64() {
             return line;
         }

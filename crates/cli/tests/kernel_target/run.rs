@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 use crate::support::{Folder, Ran};
-use crate::{HARMLESS, NEW, WRITE, denies, folder_with_harmless_rule, kernel_run, landlock, script};
+use crate::{HARMLESS, NEW, WRITE, denies, end_of, folder_with_harmless_rule, kernel_run, landlock, script};
 
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
@@ -105,9 +105,10 @@ fn inside_a_domain_another_is_refused_not_left_out() {
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn the_command_is_started_as_by_a_shell() {
     let folder = folder_with_harmless_rule();
-    // Groups, session, terminal, identity, signals and descriptors; not the numbers that count.
+    // Groups, session, terminal, identity, signals and descriptors; not the numbers that count, such as SigQ, which is
+    // of all processes of the user.
     let about_itself = "cut -d' ' -f5-8 /proc/self/stat; \
-        grep -E '^(Uid|Gid|Groups|Sig|Shd|Cap|NoNewPrivs|Seccomp|Threads|Cpus_allowed):?' /proc/self/status; \
+        grep -E '^(Uid|Gid|Groups|Sig[PBIC]|Shd|Cap|NoNewPrivs|Seccomp|Threads|Cpus_allowed):?' /proc/self/status; \
         ls /proc/self/fd; umask; pwd; env | sort | grep -v SHLVL; ulimit -a";
     let mut plain = Command::new("sh");
     let plain = folder.run(plain.args(["-c", about_itself])).exits(0);
@@ -143,7 +144,7 @@ fn many_at_once_are_each_in_a_domain_of_its_own() {
         })
         .collect();
     for (number, (mut child, denier)) in runs.into_iter().enumerate() {
-        assert_eq!(child.wait().unwrap().success(), denier.is_empty(), "{number}");
+        assert_eq!(end_of(&mut child).success(), denier.is_empty(), "{number}");
         assert_eq!(folder.path(&format!("made-{number}")).exists(), denier.is_empty(), "{number}");
         let log = std::fs::read_to_string(folder.path(&format!("log-{number}"))).unwrap();
         assert_eq!(log.is_empty(), denier.is_empty(), "{number}: {log}");
