@@ -13,7 +13,11 @@ use anyhow::{Context, Result, bail, ensure};
 use landlock_compiler::clang::build;
 use tempfile::TempDir;
 
+use crate::vm;
 use table::{Boot, GROUPS, Group};
+
+/// A guest that did not tell by itself which group takes too long has these beside the groups' own.
+const BOOT_MINUTES: u64 = 5;
 
 /// `cargo xtask guest-test`.
 #[derive(clap::Args, Debug)]
@@ -97,21 +101,18 @@ impl Guest {
         let minutes: u64 = self.groups.iter().map(|group| group.minutes).sum();
         let mut vm = Command::new(std::env::current_exe()?);
         vm.arg("vm").args(self.boot.arguments()).args(self.groups[0].guest);
-        vm.args(copies).arg(format!("--timeout={}", minutes * 60));
-        Ok(vm.args(["--", "sh", "-c", &self.script()]).status()?.success())
+        vm.args(copies).arg(format!("--timeout={}", (minutes + BOOT_MINUTES) * 60));
+        Ok(vm.args(["--", "sh", "-c", &self.script(60)]).status()?.success())
     }
 
-    /// All groups, also after one that fails.
-    fn script(&self) -> String {
+    /// For the guest's shell: all groups, each with its time, in minutes of so many seconds.
+    fn script(&self, minute: u64) -> String {
         let each = |group: &&Group| {
-            let Group { name, command, .. } = group;
-            format!(
-                "echo 'guest-test: group {name}'; begin=$(date +%s); ({command}); status=$?\n\
-                 echo \"guest-test: group {name} ended with $status after $(($(date +%s) - begin)) s\"\n\
-                 [ $status = 0 ] || failed=1\n"
-            )
+            let Group { name, command, minutes, .. } = group;
+            format!("group {name} {} {}\n", minutes * minute, vm::quote(command))
         };
-        format!("failed=0\n{}exit $failed\n", self.groups.iter().map(each).collect::<String>())
+        let groups: String = self.groups.iter().map(each).collect();
+        format!("{}{groups}rm -r \"$state\"\nexit $failed\n", include_str!("guest_test/groups.sh"))
     }
 }
 
@@ -219,18 +220,35 @@ mod tests {
         assert_eq!(count, GROUPS.iter().map(|group| group.boots.len()).sum::<usize>());
     }
 
+    /// What the guest's shell says to groups with a name, seconds to run, and a command; and whether it succeeds.
+    fn ran(groups: impl IntoIterator<Item = (&'static str, u64, &'static str)>) -> (String, bool) {
+        let group = |(name, minutes, command)| Group { name, guest: &[], command, boots: &[], minutes };
+        let groups: Vec<Group> = groups.into_iter().map(group).collect();
+        let groups = Vec::leak(groups).iter().collect();
+        let script = Guest { boot: BOOTS[0], groups }.script(1);
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.success())
+    }
+
     /// What comes after a group that fails still runs, and the whole fails.
     #[test]
     fn one_failure_stops_nothing_and_is_not_forgotten() {
-        let group = |name, command| Group { name, guest: &[], command, boots: &[], minutes: 1 };
-        let groups = [group("bad", "echo one; exit 3"), group("good", "echo two")];
-        let script = |groups: &[&'static Group]| Guest { boot: BOOTS[0], groups: groups.to_vec() }.script();
-        let leaked: &'static [Group] = Box::leak(Box::new(groups));
-        let run = |script: &str| Command::new("sh").args(["-c", script]).output().unwrap();
-        let both = run(&script(&[&leaked[0], &leaked[1]]));
-        let said = String::from_utf8(both.stdout).unwrap();
+        let (said, is_success) = ran([("bad", 200, "echo 'one'; exit 3"), ("good", 200, "echo two")]);
         assert!(said.contains("bad ended with 3") && said.contains("two"), "{said}");
-        assert!(!both.status.success());
-        assert!(run(&script(&[&leaked[1]])).status.success());
+        assert!(!is_success);
+        assert!(ran([("good", 200, "echo two")]).1);
+    }
+
+    #[test]
+    fn a_group_that_hangs_is_told_and_ended_and_no_other_begins() {
+        let good = ("good", 200, "true");
+        let late = ("late", 200, "echo begun-$((1 + 1))");
+        let (said, is_success) = ran([good, ("hangs", 1, "exec sleep 600"), late]);
+        let told =
+            ["good ended with 0", "hangs did not end within 1 s", "hangs ended with 137", "late was not run"];
+        told.iter().for_each(|what| assert!(said.contains(what), "{what}: {said}"));
+        assert!(said.lines().any(|line| line.ends_with(" sleep 600")), "{said}");
+        assert!(!said.contains("begun-2"), "{said}");
+        assert!(!is_success);
     }
 }

@@ -29,6 +29,7 @@ use anyhow::Result;
 
 use crate::cargo;
 use guest::CopyIn;
+pub use guest::quote;
 pub use kernel::Series;
 use requirement::Requirement;
 

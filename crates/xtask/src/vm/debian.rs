@@ -8,12 +8,15 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 
 /// Where the kernels are: 6.1, 6.12, everything since, and what is to come.
 pub const KERNEL_SUITES: [&str; 4] = ["bookworm", "trixie", "trixie-backports", "sid"];
+/// Before the mirror is asked once more.
+const PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(30)];
 const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// A private view of the Debian archive, gone with the value.
@@ -33,7 +36,9 @@ impl Archive {
         std::fs::write(folder.join("status"), "")?;
         std::fs::write(folder.join("sources/debian.sources"), sources(&mirror()?.address, suites))?;
         std::fs::write(folder.join("apt.conf"), configuration(folder)?)?;
-        output(archive.apt("apt-get").args(["--quiet", "update"]))?;
+        // Else what cannot be had is left out.
+        let update = ["--quiet", "--option=APT::Update::Error-Mode=any", "update"];
+        patiently(archive.apt("apt-get").args(update), PAUSES)?;
         Ok(archive)
     }
 
@@ -61,7 +66,8 @@ impl Archive {
         eprintln!("xtask: fetching {}", packages.join(" "));
         let downloads = tempfile::tempdir_in(self.state.path())?;
         let mut download = self.apt("apt-get");
-        output(download.args(["--quiet", "download"]).args(packages).current_dir(downloads.path()))?;
+        download.args(["--quiet", "download"]).args(packages).current_dir(downloads.path());
+        patiently(&mut download, PAUSES)?;
         for package in std::fs::read_dir(downloads.path())? {
             output(Command::new("dpkg").arg("--extract").arg(package?.path()).arg(into))?;
         }
@@ -166,6 +172,18 @@ Dir::Cache "{folder}/cache";
     ))
 }
 
+/// As [`output`], for what asks the mirror, which can be away for a moment: tries again after each pause.
+fn patiently(command: &mut Command, pauses: [Duration; 2]) -> Result<String> {
+    for pause in pauses {
+        match output(command) {
+            Ok(text) => return Ok(text),
+            Err(error) => eprintln!("xtask: once more in {} s: {error:#}", pause.as_secs()),
+        }
+        std::thread::sleep(pause);
+    }
+    output(command)
+}
+
 /// Runs a command to its end and gives what it wrote; a failure shows all of it.
 pub fn output(command: &mut Command) -> Result<String> {
     let name = command.get_program().display().to_string();
@@ -207,6 +225,20 @@ Version: 1
         let expected = ["linux-base-7.3.4=7.3.4-1~bpo13+1", "linux-modules=7.3.4-1~bpo13+1"];
         assert_eq!(pinned_dependencies(&packages[0]), expected);
         assert_eq!(pinned_dependencies(&packages[1]), [""; 0]);
+    }
+
+    #[test]
+    fn a_mirror_that_is_away_is_asked_three_times() {
+        let folder = tempfile::tempdir().unwrap();
+        let away_for = |times: u32| {
+            let script = format!("echo >> asked; [ $(wc -l < asked) -gt {times} ] && echo here");
+            let mut command = Command::new("sh");
+            command.args(["-c", &script]).current_dir(folder.path());
+            let said = patiently(&mut command, [Duration::ZERO; 2]);
+            std::fs::remove_file(folder.path().join("asked")).unwrap();
+            said.ok()
+        };
+        assert_eq!([0, 2, 3].map(away_for), [Some("here\n".to_owned()), Some("here\n".to_owned()), None]);
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn command(options: &Options) -> Result<String> {
 }
 
 /// One word, as the shell will read it back.
-fn quote(word: &str) -> String {
+pub fn quote(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 

@@ -44,9 +44,9 @@ mount_all() {
     ln -s /proc/self/fd/2 /dev/stderr
 }
 
-# The device of a virtio port. Ports appear some time after their driver.
+# The device of a virtio port. Ports appear some time after their driver, on a busy host a long one.
 port() {
-    for _ in 1 2 3 4 5 6 7 8 9 10; do
+    for _ in $(seq 600); do
         for candidate in /sys/class/virtio-ports/*; do
             [ "$(cat "$candidate/name")" != "$1" ] || { echo "/dev/${candidate##*/}"; return; }
         done 2> /dev/null
@@ -117,6 +117,7 @@ cd /test
 su "$RUN_AS" /guest/command < /dev/null > /run/out 2> /run/err
 status=$?
 end_leftovers
+end_leftovers # what one that is ended by now had just started
 wait "$OUT_PUMP" "$ERR_PUMP"
 sync
 echo "status $status" > "$CONTROL"

@@ -91,7 +91,7 @@ const CASES: &[Case] = &[
             "--userland",
             "--",
             "timeout",
-            "60",
+            "200",
             "python3",
             "-S",
             "-c",
