@@ -11,6 +11,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use std::time::{Duration, Instant};
 
 use rustix::mm::ProtFlags;
 use rustix::param::page_size;
@@ -22,6 +23,8 @@ use crate::memory::Mapping;
 const BUSY: u32 = 1 << 31;
 const DISCARDED: u32 = 1 << 30;
 const HEADER_SIZE: usize = 8;
+/// A program completes a record within microseconds, unless its CPU stands still.
+const WRITING: Duration = Duration::from_secs(1);
 
 /// A reader of a ring buffer.
 #[derive(Debug)]
@@ -57,19 +60,25 @@ impl Ring {
         Ring { _kept: Some(descriptor), ..self }
     }
 
-    /// Hands on every record that is complete, oldest first, and says how many there were. A record is
+    /// Hands on every record that is there, oldest first, and says how many there were: one that a program is about to
+    /// complete is waited for, for a moment, because those behind it may be what somebody asks for. A record is
     /// gone afterwards. Wait for more by polling the descriptor for reading. Fails if what is there is no
     /// record, which happens when others read, too.
     pub fn consume(&mut self, mut each: impl FnMut(&[u8])) -> Result<usize> {
         let mut count = 0;
         let mut record = Vec::new();
         let mut position = self.consumer.position().load(Ordering::Relaxed);
+        let end = Instant::now() + WRITING;
         while position < acquire(self.producer.position().load(Ordering::Relaxed)) {
             let broken = || Error::Ring { map: self.map.info().name.clone(), position };
             let offset = usize::try_from(position & self.mask).map_err(|_| broken())?;
             let header = acquire(self.producer.header(offset).ok_or_else(broken)?.load(Ordering::Relaxed));
             if header & BUSY != 0 {
-                break;
+                if Instant::now() > end {
+                    break;
+                }
+                std::thread::sleep(Duration::from_micros(50));
+                continue;
             }
             let length = (header & !(BUSY | DISCARDED)) as usize;
             self.producer.copy(offset + HEADER_SIZE, length, &mut record).ok_or_else(broken)?;

@@ -114,9 +114,12 @@ fn denies_while_attached(kind: ProgramKind) {
     assert!(open_something().is_ok());
 }
 
-/// Waits for an object to be gone: the kernel frees some time after the last descriptor closes.
+/// Waits, for minutes, for an object to be gone: the kernel frees some time after the last descriptor closes.
+#[track_caller]
 fn becomes(mut what: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
     while !what() {
+        assert!(start.elapsed().as_secs() < 200, "it never comes about");
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
 }

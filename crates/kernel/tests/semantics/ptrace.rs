@@ -70,7 +70,9 @@ impl Row {
 /// Traces the child once it is in its domain, which its name tells.
 fn attached_once_ready(child: &Process) -> Result<(), Errno> {
     let name = format!("/proc/{}/comm", child.pid());
+    let start = std::time::Instant::now();
     while std::fs::read_to_string(&name).unwrap() != "ready\n" {
+        assert!(start.elapsed().as_secs() < 200, "the child does not get into its domain");
         std::thread::yield_now();
     }
     sys::attach(child.pid())
