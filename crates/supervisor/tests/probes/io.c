@@ -27,21 +27,50 @@
 
 static char buffer[1 << 20];
 static volatile sig_atomic_t signals;
-static int step;
+// How often the timer has fired, which children see as well.
+static volatile int *alarms;
+static int step, alarms_before;
+
+// Until the next call has returned, and not once only: once could be before the call.
+static void ring(int microseconds)
+{
+	struct itimerval often = { { 0, microseconds }, { 0, microseconds } };
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+// In a child: our parent is in the call by then, or soon.
+static void wait_for_alarms(void)
+{
+	for (int before = *alarms; *alarms < before + 3;)
+		usleep(1000);
+}
+
+static void share_alarms(void)
+{
+	alarms = mmap(NULL, sizeof *alarms, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
 
 static void show(const char *what, long result)
 {
 	int error = errno;
+	ring(0);
 	printf("%3d %-34s %ld %s", ++step, what, result, result < 0 ? strerrorname_np(error) : "-");
 	if (signals) {
 		printf(" signals %d", (int)signals);
 		signals = 0;
 	}
+	if (*alarms != alarms_before)
+		printf(" alarms");
+	alarms_before = *alarms;
 	printf("\n");
 }
 #define CALL(expression) (errno = 0, show(#expression, (long)(expression)))
 
-static void count(int number) { signals += number == SIGPIPE || number == SIGXFSZ || number == SIGUSR1 || number == SIGALRM; }
+static void count(int number)
+{
+	signals += number == SIGPIPE || number == SIGXFSZ || number == SIGUSR1;
+	*alarms += number == SIGALRM;
+}
 static void *idle(void *unused) { for (;;) pause(); return unused; }
 
 static void on(int number, int flags)
@@ -252,28 +281,37 @@ static void pipes(void)
 	CALL(WIFSIGNALED(status) ? WTERMSIG(status) : -1);
 }
 
+// Before anything is written, an alarm may come too early for whoever is to look at the call.
+static long write_begun(int fd, size_t size)
+{
+	long written;
+	do
+		written = write(fd, buffer, size);
+	while (written < 0 && errno == EINTR);
+	return written;
+}
+
 static void interruptions(void)
 {
 	int p[2];
-	struct itimerval soon = { .it_value = { 0, 40000 } };
 	CALL(pipe(p));
 	on(SIGALRM, 0);
-	setitimer(ITIMER_REAL, &soon, NULL);
+	ring(40000);
 	CALL(read(p[0], buffer, 5));
 	on(SIGALRM, SA_RESTART);
 	fflush(stdout);
 	if (!fork()) {
-		usleep(150000);
+		wait_for_alarms();
 		_exit(write(p[1], "after", 5) != 5);
 	}
-	setitimer(ITIMER_REAL, &soon, NULL);
+	ring(40000);
 	CALL(read(p[0], buffer, 5));
 	wait(NULL);
 	CALL(fcntl(p[1], F_SETPIPE_SZ, 4096));
 	on(SIGALRM, 0);
-	setitimer(ITIMER_REAL, &soon, NULL);
-	CALL(write(p[1], buffer, 10000));
-	setitimer(ITIMER_REAL, &soon, NULL);
+	ring(40000);
+	CALL(write_begun(p[1], 10000));
+	ring(40000);
 	CALL(write(p[1], buffer, 10000));
 	close(p[0]), close(p[1]);
 }
@@ -369,6 +407,7 @@ static void limits(void)
 int main(int argc, char **argv)
 {
 	pthread_t thread;
+	share_alarms();
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	const char *mode = argc > 1 ? argv[1] : "alone";
 	if (strcmp(mode, "denied") == 0) {

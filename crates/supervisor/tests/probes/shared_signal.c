@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // Two threads wait in read when a signal for the process comes: one is interrupted, the other goes on waiting.
 // argv[1]: leader, or other: the only thread that does not block the signal.
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -39,6 +41,23 @@ static void *other(void *which)
 	return wait_in(which);
 }
 
+// Whether two threads of our parent are in read(2), which is system call 0.
+static int both_wait(void)
+{
+	char path[300], what[2];
+	int waiting = 0;
+	snprintf(path, sizeof path, "/proc/%d/task", getppid());
+	DIR *tasks = opendir(path);
+	for (struct dirent *task; tasks && (task = readdir(tasks));) {
+		snprintf(path, sizeof path, "/proc/%d/task/%s/syscall", getppid(), task->d_name);
+		int file = open(path, O_RDONLY);
+		waiting += task->d_name[0] != '.' && read(file, what, 2) == 2 && !memcmp(what, "0 ", 2);
+		close(file);
+	}
+	closedir(tasks);
+	return waiting == 2;
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t thread;
@@ -51,7 +70,8 @@ int main(int argc, char **argv)
 		block(SIG_BLOCK);
 	pthread_create(&thread, NULL, other, (void *)1);
 	if (!fork()) {
-		usleep(100000);
+		while (!both_wait())
+			usleep(1000);
 		kill(getppid(), SIGUSR1);
 		usleep(100000);
 		_exit(write(pipes[only_other ? 0 : 1][1], "x", 1) != 1);

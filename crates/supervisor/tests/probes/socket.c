@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,21 +24,50 @@
 
 static char buffer[1 << 19];
 static volatile sig_atomic_t signals;
-static int step;
+// How often the timer has fired, which children see as well.
+static volatile int *alarms;
+static int step, alarms_before;
+
+// Until the next call has returned, and not once only: once could be before the call.
+static void ring(int microseconds)
+{
+	struct itimerval often = { { 0, microseconds }, { 0, microseconds } };
+	setitimer(ITIMER_REAL, &often, NULL);
+}
+
+// In a child: our parent is in the call by then, or soon.
+static void wait_for_alarms(void)
+{
+	for (int before = *alarms; *alarms < before + 3;)
+		usleep(1000);
+}
+
+static void share_alarms(void)
+{
+	alarms = mmap(NULL, sizeof *alarms, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
 
 static void show(const char *what, long result)
 {
 	int error = errno;
+	ring(0);
 	printf("%3d %-44s %ld %s", ++step, what, result, result < 0 ? strerrorname_np(error) : "-");
 	if (signals) {
 		printf(" signals %d", (int)signals);
 		signals = 0;
 	}
+	if (*alarms != alarms_before)
+		printf(" alarms");
+	alarms_before = *alarms;
 	printf("\n");
 }
 #define CALL(expression) (errno = 0, show(#expression, (long)(expression)))
 
-static void count(int number) { signals += number != 0; }
+static void count(int number)
+{
+	signals += number != SIGALRM;
+	*alarms += number == SIGALRM;
+}
 static void *idle(void *unused) { for (;;) pause(); return unused; }
 
 static struct sockaddr_un address;
@@ -163,22 +193,21 @@ static void connecting(void)
 	address.sun_family = AF_UNSPEC;
 	CALL(connect(x, (void *)&address, 5));
 	// A blocking connect that waits for the queue, and a signal.
-	struct itimerval soon = { .it_value = { 0, 40000 } };
 	struct sigaction action = { .sa_handler = count };
 	sigaction(SIGALRM, &action, NULL);
 	CALL(connect_to(new(SOCK_STREAM), "dir/listen"));
-	setitimer(ITIMER_REAL, &soon, NULL);
+	ring(40000);
 	CALL(connect_to(x, "dir/listen"));
 	action.sa_flags = SA_RESTART;
 	sigaction(SIGALRM, &action, NULL);
 	fflush(stdout);
 	if (!fork()) {
-		usleep(150000);
+		wait_for_alarms();
 		accept(l, NULL, NULL);
 		usleep(50000);
 		_exit(0);
 	}
-	setitimer(ITIMER_REAL, &soon, NULL);
+	ring(40000);
 	CALL(connect_to(x, "dir/listen"));
 	wait(NULL);
 	close(l);
@@ -350,9 +379,8 @@ static void passing(void)
 		m = (struct msghdr) { 0 };
 		CALL(recvmsg(s[1], &m, MSG_DONTWAIT));
 		struct sigaction action = { .sa_handler = count };
-		struct itimerval soon = { .it_value = { 0, 40000 } };
 		sigaction(SIGALRM, &action, NULL);
-		setitimer(ITIMER_REAL, &soon, NULL);
+		ring(40000);
 		CALL(recvmsg(s[1], &m, 0));
 		close(s[1]);
 		struct iovec x = { "x", 1 };
@@ -397,6 +425,7 @@ int main(int argc, char **argv)
 {
 	pthread_t thread;
 	sigset_t all, none;
+	share_alarms();
 	setvbuf(stdout, NULL, _IOFBF, 1 << 16);
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &none);

@@ -60,7 +60,7 @@ int main(int argc, char **argv) {
         _exit(127);
     }
     signal(SIGALRM, give_up);
-    alarm(40);
+    alarm(300);
     for (int i = 2; i < argc; i++) {
         if (argv[i][0] == '>') {
             type(terminal, argv[i] + 1);
