@@ -5,7 +5,7 @@
 //! waiter (the caller) ── supervisor ── reaper ── command and all it starts
 //! ```
 //!
-//! The *waiter* stays what the user's shell sees: it passes signals on, stops when the command stops, and
+//! The *waiter* stays what the user's shell sees: it passes signals on, is stopped and continued with the command, and
 //! returns when it ends. The *supervisor* answers the tree's notifications until the last confined process
 //! is gone; being an ancestor of all of them it may read their memory even under Yama. The *reaper* starts
 //! the command and is the parent of orphans. The *command* confines itself between fork and exec, so nothing
@@ -30,7 +30,7 @@ use std::process::Command;
 
 use landlock_compiler::domain::Domain;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Resource, Signal, getrlimit, kill_process};
+use rustix::process::{Pid, PidfdFlags, Resource, Signal, getpid, getrlimit, kill_process, pidfd_open};
 use serde::{Deserialize, Serialize};
 
 use crate::compat::Keeper;
@@ -92,11 +92,18 @@ fn step<E: Into<std::io::Error>>(step: &'static str) -> impl FnOnce(E) -> Error 
     move |source| Error::Step { step, source: source.into() }
 }
 
+/// What a supervisor has beside its tree.
+enum Tied {
+    /// A waiter, which is stopped and continued with the command.
+    Waiter(OwnedFd),
+    /// By which the arrays of the rules are changed, if there are any. Nobody is stopped.
+    Link(Option<OwnedFd>),
+}
+
 /// What the waiter is told, one JSON line each.
 #[derive(Debug, Serialize, Deserialize)]
 enum Report {
-    Running(u32),
-    Stopped(i32),
+    Running { command: u32, reaper: u32 },
     Ended(Ended),
     Failed(String),
 }
@@ -134,12 +141,14 @@ fn not_inside() -> Result<(), Error> {
 /// Starts a supervisor and waits for the command's end. What `domains` holds is the supervisor's alone.
 fn supervised(domains: impl FnOnce() -> Result<Domains, String>, command: Command) -> Result<Ended, Error> {
     let (ours, theirs) = UnixStream::pair().map_err(step("cannot make a socket pair"))?;
+    let us =
+        pidfd_open(getpid(), PidfdFlags::empty()).map_err(step("cannot make a handle of our process"))?;
     let mask = sys::block_signals().map_err(step("cannot block signals"))?;
     match sys::fork().map_err(step("cannot start the supervisor"))? {
         Forked::Child => {
             drop(ours);
             std::process::exit(match domains() {
-                Ok(domains) => supervise::run(domains, command, mask, theirs, None),
+                Ok(domains) => supervise::run(domains, command, mask, theirs, Tied::Waiter(us)),
                 Err(why) => {
                     tell(&theirs, &Report::Failed(why));
                     1
@@ -147,7 +156,7 @@ fn supervised(domains: impl FnOnce() -> Result<Domains, String>, command: Comman
             })
         }
         Forked::Parent(_) => {
-            drop((theirs, domains, command));
+            drop((theirs, domains, command, us));
             let ended = wait(ours);
             drop(sys::set_signal_mask(&mask));
             ended
@@ -180,7 +189,7 @@ pub fn run_v7_kept(
 /// The waiter: reports in, signals out.
 fn wait(reports: UnixStream) -> Result<Ended, Error> {
     let signals = sys::signal_fd().map_err(step("cannot receive signals"))?;
-    let mut command = None;
+    let (mut command, mut continuer) = (None, None);
     let mut lines = BufReader::new(reports);
     loop {
         let mut ready = [PollFd::new(lines.get_ref(), PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
@@ -191,7 +200,9 @@ fn wait(reports: UnixStream) -> Result<Ended, Error> {
         }
         if ready[1].revents().contains(PollFlags::IN) {
             let signal = sys::take_signal(signals.as_fd()).map_err(step("cannot receive signals"))?;
-            pass_on(signal, command);
+            if Some(signal.sender) != continuer {
+                pass_on(signal, command);
+            }
         }
         if ready[0].revents().is_empty() && lines.buffer().is_empty() {
             continue;
@@ -199,9 +210,8 @@ fn wait(reports: UnixStream) -> Result<Ended, Error> {
         let mut line = String::new();
         lines.read_line(&mut line).map_err(step("cannot hear the supervisor"))?;
         match serde_json::from_str(&line) {
-            Ok(Report::Running(pid)) => command = Pid::from_raw(pid.cast_signed()),
-            Ok(Report::Stopped(_)) => {
-                let _ = kill_process(rustix::process::getpid(), Signal::STOP);
+            Ok(Report::Running { command: pid, reaper }) => {
+                (command, continuer) = (Pid::from_raw(pid.cast_signed()), Some(reaper));
             }
             Ok(Report::Ended(ended)) => return Ok(ended),
             Ok(Report::Failed(why)) => return Err(Error::Supervisor(why)),

@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
-use support::{Bench, NO_STICKY_PROGRAMS, TRANSPARENT, child_of};
+use support::{Bench, NO_STICKY_PROGRAMS, TRANSPARENT, child_of, state, until};
 
 fn transparent() -> (Bench, PathBuf) {
     let bench = Bench::new();
@@ -35,18 +35,8 @@ fn pid_of(child: &Child) -> Pid {
     Pid::from_child(child)
 }
 
-/// Waits until `so`, for minutes: machines can be loaded.
-fn until(mut so: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
-    while !so() {
-        assert!(start.elapsed().as_secs() < 200, "it never comes about");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn is_running(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|after| !after.is_empty() && !after.starts_with(" Z"))
+fn is_running(command: &str) -> bool {
+    !matches!(state(pid(command)).as_str(), "" | "Z")
 }
 
 fn pid(text: &str) -> Pid {
@@ -95,6 +85,22 @@ fn the_waiter_stops_and_continues_with_the_command() {
     assert_eq!((rest.as_str(), child.wait().expect("wait").code()), ("on\n", Some(0)));
 }
 
+/// Whoever stops a command need not be who started it, nor who continues or kills it.
+#[test]
+fn a_command_that_others_stop_and_continue_is_waited_for() {
+    let (bench, rule) = transparent();
+    let when_stopped = |then: &str| {
+        format!(
+            "(until grep -q '^State:.T' /proc/$$/status; do sleep 0.02; done; {then}) & kill -STOP $$; exit 7"
+        )
+    };
+    for (then, code) in [("kill -CONT $$", 7), ("kill -KILL $$", 137)] {
+        let script = when_stopped(then);
+        assert_eq!(bench.run(bench.plain("sh").args(["-c", &script])).code, code, "{then}");
+        assert_eq!(bench.run(bench.confined(&[&rule], "sh").args(["-c", &script])).code, code, "{then}");
+    }
+}
+
 #[test]
 fn a_shell_controls_it_like_any_job() {
     let (bench, rule) = transparent();
@@ -134,6 +140,10 @@ fn a_shell_controls_it_like_any_job() {
         &[
             ">./job &\\n",
             "<begun",
+            // It reads, which is not for the background.
+            ">until jobs -s | grep job; do sleep 0.05; done\\n",
+            "<Stopped",
+            "<at ease ",
             ">fg\\n",
             "<./job",
             ">back\\n",
@@ -171,7 +181,7 @@ fn a_daemon_stays_confined_and_served_after_the_command() {
         // It returns with the command, and nobody holds the pipe of its output.
         assert_eq!(bench.run(command.args(["-c", &script])).code, 0);
         bench.file("go", 0o644, "");
-        until(|| bench.path("code").exists());
+        until("the daemon is done", || bench.path("code").exists());
         let read = |name| std::fs::read_to_string(bench.path(name)).unwrap_or_default();
         (read("code"), read("file"), read("ran"))
     };
@@ -188,7 +198,7 @@ fn killing_the_waiter_kills_the_command() {
     assert!(is_running(&command));
     child.kill().expect("kill");
     child.wait().expect("wait");
-    until(|| !is_running(&command));
+    until("the command ends", || !is_running(&command));
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Bench, TRANSPARENT};
+use support::{Bench, TRANSPARENT, state, until};
 
 const NEW: u32 = 8;
 const REMOVE: u32 = 32;
@@ -201,7 +201,10 @@ fn nothing_of_the_outer_sandbox_is_reached_from_the_inner_one() {
     let (outer, inner) = (wide(&bench), deny(&bench, "no_remove", REMOVE));
     let probe = probe.display();
     let nested = sandbox(&bench, &[&inner]);
-    let script = |before: &str| format!("sleep 1000 & {before} {probe} $!; kill $!");
+    // Over an exec, and while its own calls are made for it, it is traced by the supervisor.
+    let sleeps = |pid: &str| format!("until grep -q \"^230 \" /proc/{pid}/syscall; do sleep 0.02; done");
+    let sleeping = format!("sleep 1000 & {}", sleeps("$!"));
+    let script = |before: &str| format!("{sleeping}; {before} {probe} $!; kill $!");
     let reached =
         |outcome: &support::Outcome| outcome.printed().lines().map(str::to_owned).collect::<Vec<_>>();
     let flat = reached(&shell(&bench, &[&outer], &script("")));
@@ -211,12 +214,15 @@ fn nothing_of_the_outer_sandbox_is_reached_from_the_inner_one() {
     // The other way round, and within the inner one, it is as ever.
     let within = reached(&shell(&bench, &[&outer], &format!("{nested} sh -c '{}'", script(""))));
     assert!(within.len() >= flat.len() - 1, "{within:#?}");
-    let script = format!("{nested} sleep 1000 & sleep 1; {probe} $(pgrep -P $!); kill $!");
+    let script = format!(
+        "{nested} sleep 1000 & until child=$(pgrep -x -P $! sleep); do sleep 0.02; done; {}; {probe} $child; kill $!",
+        sleeps("$child")
+    );
     let down = reached(&shell(&bench, &[&outer], &script));
     assert!(down.len() >= flat.len() - 2, "{down:#?}");
     // What everybody may know stays known.
     let script = format!(
-        "sleep 1000 & {nested} sh -c \"cat /proc/$!/comm /proc/$!/task/$!/comm; ls /proc/$! | grep -c .\"; kill $!"
+        "{sleeping}; {nested} sh -c \"cat /proc/$!/comm /proc/$!/task/$!/comm; ls /proc/$! | grep -c .\"; kill $!"
     );
     let outcome = shell(&bench, &[&outer], &script);
     assert!(outcome.printed().starts_with("sleep\nsleep\n"), "{outcome:?}");
@@ -262,6 +268,26 @@ fn a_signal_for_the_inner_waiter_reaches_the_command() {
     output.read_to_string(&mut line).expect("the rest");
     assert_eq!(line, "ready\ntaken\n");
     assert_eq!(child.wait().expect("wait").code(), Some(5));
+}
+
+/// Once without a stop, and once with: it goes on either way.
+#[test]
+fn an_inner_waiter_that_was_stopped_waits_on() {
+    for stops in [false, true] {
+        let bench = Bench::new();
+        let script = "echo ready; while ! [ -e go ]; do sleep 0.02; done; exit 5";
+        let (mut child, mut output, waiter) = start_inner(&bench, script);
+        let mut line = String::new();
+        output.read_line(&mut line).expect("a line");
+        if stops {
+            until("the waiter waits", || state(waiter) == "S");
+            kill_process(waiter, Signal::STOP).expect("kill");
+            until("the waiter has stopped", || state(waiter) == "T");
+            kill_process(waiter, Signal::CONT).expect("kill");
+        }
+        bench.file("go", 0o644, "");
+        assert_eq!(child.wait().expect("wait").code(), Some(5), "stopped: {stops}");
+    }
 }
 
 #[test]

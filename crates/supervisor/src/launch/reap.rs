@@ -3,8 +3,12 @@
 //!
 //! It is a process of its own because the supervisor traces a thread over its exec: were the supervisor also
 //! the parent, the thread that waits for children would take the stops the tracing thread waits for.
+//!
+//! It also stops and continues the waiter with the command. Were the waiter to stop itself, whoever continues the command
+//! meanwhile or later would leave it stopped.
 
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
@@ -12,7 +16,8 @@ use std::sync::Arc;
 
 use landlock::RulesetCreated;
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, getppid, kill_process, set_parent_process_death_signal, waitpid,
+    Pid, Signal, WaitOptions, getpid, getppid, kill_process, pidfd_send_signal,
+    set_parent_process_death_signal, waitpid,
 };
 
 use super::handshake::Handshake;
@@ -34,15 +39,21 @@ pub struct Start {
 }
 
 /// The whole life of the reaper, which was forked by `supervisor`.
-pub fn run(start: Start, supervisor: Pid, handshake: Arc<Handshake>, reports: &UnixStream) {
+pub fn run(
+    start: Start,
+    supervisor: Pid,
+    handshake: Arc<Handshake>,
+    reports: &UnixStream,
+    waiter: Option<OwnedFd>,
+) {
     // Until the command runs, all or nothing.
     let with_us =
         set_parent_process_death_signal(Some(Signal::KILL)).is_ok() && getppid() == Some(supervisor);
     let started = if with_us { spawn(start, &handshake) } else { Err(rustix::io::Errno::SRCH.into()) };
     match started {
         Ok(command) => {
-            tell(reports, &Report::Running(command));
-            reap(command, reports);
+            tell(reports, &Report::Running { command, reaper: std::process::id() });
+            reap(command, reports, waiter.as_ref());
         }
         Err(error) => {
             let said = match handshake.explain(&error) {
@@ -107,20 +118,28 @@ fn exec_in_child(command: &mut Command, handshake: &Handshake) -> std::io::Resul
 }
 
 /// Reaps the tree and reports on the command, until nothing is left.
-fn reap(command: u32, reports: &UnixStream) {
-    let mut reports = Some(reports);
-    while let Some(change) = sys::wait_child() {
-        let said = match change {
-            Child::Exited(pid, code) if pid == command => Report::Ended(Ended::Exited(code)),
-            Child::Killed(pid, signal) if pid == command => Report::Ended(Ended::Killed(signal)),
-            Child::Stopped(pid, signal) if pid == command => Report::Stopped(signal),
-            _ => continue,
-        };
-        if let Some(waiter) = reports {
-            tell(waiter, &said);
+fn reap(command: u32, reports: &UnixStream, waiter: Option<&OwnedFd>) {
+    let (mut has_ended, mut is_stopped) = (false, false);
+    // One that is gone needs neither.
+    let signal = |signal| waiter.is_some_and(|waiter| pidfd_send_signal(waiter, signal).is_ok());
+    while let Some((pid, change)) = sys::wait_child() {
+        // Its number may be another's once it has ended.
+        if pid != command || has_ended {
+            continue;
         }
-        if matches!(said, Report::Ended(_)) {
-            reports = None;
+        if let Child::Exited(_) | Child::Killed(_) = change {
+            has_ended = true;
+        }
+        match change {
+            Child::Exited(code) => tell(reports, &Report::Ended(Ended::Exited(code))),
+            Child::Killed(signal) => tell(reports, &Report::Ended(Ended::Killed(signal))),
+            Child::Stopped => is_stopped = signal(Signal::STOP),
+            // What somebody else has stopped is left to them.
+            Child::Continued if !is_stopped => {}
+            Child::Continued => is_stopped = !signal(Signal::CONT),
+        }
+        if has_ended && is_stopped {
+            signal(Signal::CONT);
         }
     }
 }

@@ -9,7 +9,7 @@ use std::process::Command;
 use landlock_compiler::domain::Domain;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-use super::{Ended, Error, Report, nested, not_inside, step, supervise};
+use super::{Ended, Error, Report, Tied, nested, not_inside, step, supervise};
 use crate::denial::Log;
 use crate::filter::Stacking;
 use crate::judge::Judge;
@@ -71,7 +71,7 @@ fn supervised(
             drop(ours);
             // The supervisor outlives the command: its parent should not be someone who does not expect it.
             if let Ok(Forked::Child) = sys::fork() {
-                sys::exit(supervise::run(domains(), command, mask, theirs, link));
+                sys::exit(supervise::run(domains(), command, mask, theirs, Tied::Link(link)));
             }
             sys::exit(0)
         }
@@ -95,9 +95,8 @@ impl Inner {
             let mut line = String::new();
             reports.read_line(&mut line).map_err(step("cannot hear the supervisor"))?;
             match serde_json::from_str(&line) {
-                Ok(Report::Running(pid)) => *command = Some(pid),
+                Ok(Report::Running { command: pid, .. }) => *command = Some(pid),
                 Ok(Report::Ended(how)) => *ended = Some(how),
-                Ok(Report::Stopped(_)) => {}
                 Ok(Report::Failed(why)) => return Err(Error::Supervisor(why)),
                 Err(_) => return Err(Error::SupervisorDied),
             }

@@ -13,7 +13,7 @@ use rustix::process::{
 
 use super::handshake::Handshake;
 use super::reap::{self, Start};
-use super::{Report, let_go, tell};
+use super::{Report, Tied, let_go, tell};
 use crate::lowered::Lowered;
 use crate::request::Status;
 use crate::serve::{self, Shared};
@@ -22,14 +22,8 @@ use crate::sys::{self, Forked};
 use crate::{boundary, filter};
 
 /// The whole life of the supervisor. Why it could not start goes to the waiter.
-pub fn run(
-    domains: Domains,
-    command: Command,
-    mask: libc::sigset_t,
-    reports: UnixStream,
-    link: Option<OwnedFd>,
-) -> i32 {
-    match establish(domains, command, mask, &reports, link) {
+pub fn run(domains: Domains, command: Command, mask: libc::sigset_t, reports: UnixStream, tied: Tied) -> i32 {
+    match establish(domains, command, mask, &reports, tied) {
         Ok(Some(tree)) => {
             watch_over(&tree, reports);
             // It may have to tell yet how the command ended, and dies with us if that was before it began.
@@ -62,8 +56,12 @@ fn establish(
     command: Command,
     mask: libc::sigset_t,
     reports: &UnixStream,
-    link: Option<OwnedFd>,
+    tied: Tied,
 ) -> Result<Option<Tree>, String> {
+    let (waiter, link) = match tied {
+        Tied::Waiter(waiter) => (Some(waiter), None),
+        Tied::Link(link) => (None, link),
+    };
     let status = Status::of("/proc/self/status").map_err(failed("cannot read /proc/self/status"))?;
     let ids = status.file_ids().zip(status.bits("CapPrm:"));
     let ids = ids.ok_or("cannot read our own identity from /proc")?;
@@ -87,12 +85,12 @@ fn establish(
     let reaper = match sys::fork().map_err(failed("cannot start the reaper"))? {
         Forked::Child => {
             drop(link);
-            reap::run(start, us, handshake, reports);
+            reap::run(start, us, handshake, reports, waiter);
             std::process::exit(0)
         }
         Forked::Parent(reaper) => reaper,
     };
-    drop(start);
+    drop((start, waiter));
     // If this fails, the reaper and the command die with us.
     let served = serve_command(&handshake, reaper, domains, ids, link)?;
     Ok(served.map(|(command, shared)| Tree { reaper, command, shared }))

@@ -124,32 +124,37 @@ pub fn personality(persona: u32) -> Result<u32> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Child {
     /// It exited with a code.
-    Exited(u32, i32),
+    Exited(i32),
     /// A signal ended it.
-    Killed(u32, i32),
+    Killed(i32),
     /// A signal stopped it.
-    Stopped(u32, i32),
+    Stopped,
+    /// It goes on.
+    Continued,
 }
 
 /// Waits for the next change of a child. `None`: there is no child.
-pub fn wait_child() -> Option<Child> {
+pub fn wait_child() -> Option<(u32, Child)> {
     let mut status = 0;
     let child = loop {
         // SAFETY: `status` is live for the call.
-        let result = unsafe { libc::waitpid(-1, &raw mut status, libc::WUNTRACED) };
+        let result = unsafe { libc::waitpid(-1, &raw mut status, libc::WUNTRACED | libc::WCONTINUED) };
         match u32::try_from(result) {
             Ok(child) => break child,
             Err(_) if Error::last_os_error().kind() == ErrorKind::Interrupted => {}
             Err(_) => return None,
         }
     };
-    Some(if libc::WIFEXITED(status) {
-        Child::Exited(child, libc::WEXITSTATUS(status))
+    let change = if libc::WIFEXITED(status) {
+        Child::Exited(libc::WEXITSTATUS(status))
     } else if libc::WIFSIGNALED(status) {
-        Child::Killed(child, libc::WTERMSIG(status))
+        Child::Killed(libc::WTERMSIG(status))
+    } else if libc::WIFCONTINUED(status) {
+        Child::Continued
     } else {
-        Child::Stopped(child, libc::WSTOPSIG(status))
-    })
+        Child::Stopped
+    };
+    Some((child, change))
 }
 
 /// Runs `prepare` in the child of `command`, between fork and exec. It must be async-signal-safe.

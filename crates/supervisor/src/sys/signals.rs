@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Signals: masks, taking them from a descriptor, and getting our threads out of blocking calls.
 
-use std::io::{Error, Result};
+use std::io::{Error, ErrorKind, Result};
 use std::mem::size_of;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::ptr::null_mut;
@@ -93,7 +93,14 @@ pub fn await_signal() -> Result<Signal> {
     // SAFETY: the set is live and initialised; sigwaitinfo fills the whole siginfo, for which zeroes are valid.
     let (number, info) = unsafe {
         libc::sigfillset(&raw mut all);
-        (libc::sigwaitinfo(&raw const all, info.as_mut_ptr()), info.assume_init())
+        // Who is stopped and continued has waited in vain: it is no signal to take, and the kernel does not wait on.
+        let number = loop {
+            let number = libc::sigwaitinfo(&raw const all, info.as_mut_ptr());
+            if number >= 0 || Error::last_os_error().kind() != ErrorKind::Interrupted {
+                break number;
+            }
+        };
+        (number, info.assume_init())
     };
     if number < 0 {
         return Err(Error::last_os_error());

@@ -2,14 +2,21 @@
 //! Running real programs, plain and confined, and comparing what a user could see.
 #![allow(dead_code, reason = "every test file uses its own part")]
 
+mod limit;
+
 use std::ffi::OsStr;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use rustix::process::Pid;
 
 /// A folder of its own for one test.
 pub struct Bench {
     dir: tempfile::TempDir,
+    _limit: limit::Limit,
 }
 
 /// What came of a command.
@@ -112,7 +119,9 @@ impl Outcome {
 
 impl Bench {
     pub fn new() -> Bench {
-        Bench { dir: tempfile::tempdir().expect("a temporary folder") }
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let _limit = limit::Limit::new(dir.path());
+        Bench { dir, _limit }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -123,7 +132,10 @@ impl Bench {
     pub fn file(&self, name: &str, mode: u32, content: impl AsRef<[u8]>) -> PathBuf {
         use std::os::unix::fs::PermissionsExt;
         let path = self.path(name);
-        std::fs::write(&path, content).expect("write a file");
+        match mode & 0o111 {
+            0 => std::fs::write(&path, content).expect("write a file"),
+            _ => write_program(&path, content.as_ref()),
+        }
         std::fs::set_permissions(&path, PermissionsExt::from_mode(mode)).expect("chmod");
         path
     }
@@ -190,15 +202,41 @@ impl Bench {
     }
 }
 
+/// Writes what is to be executed, by a process of its own: were it open for writing here, what other tests start meanwhile
+/// could hold it open a moment longer, and nobody executes it then (`ETXTBSY`).
+fn write_program(path: &Path, content: &[u8]) {
+    let mut cat = Command::new("sh");
+    cat.args(["-c", "exec cat > \"$0\""]).arg(path).stdin(Stdio::piped());
+    let mut cat = cat.spawn().expect("sh");
+    cat.stdin.take().expect("a pipe").write_all(content).expect("write a program");
+    assert!(cat.wait().expect("wait").success(), "cannot write {}", path.display());
+}
+
+/// Waits until `so`, for minutes: machines can be loaded.
+pub fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !so() {
+        assert!(start.elapsed() < Duration::from_secs(200), "it never comes about that {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// The letter the kernel has for what a process does: S sleeps, T is stopped; none for one that is gone.
+pub fn state(pid: Pid) -> String {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after = stat.rsplit(") ").next().unwrap_or_default();
+    after.chars().take(1).collect()
+}
+
 /// The only child of a process, once there is one.
 pub fn child_of(pid: &str) -> String {
-    loop {
+    let mut child = None;
+    until("it has a child", || {
         let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("children");
-        if let Some(child) = children.split_whitespace().next() {
-            return child.to_owned();
-        }
-        std::thread::yield_now();
-    }
+        child = children.split_whitespace().next().map(str::to_owned);
+        child.is_some()
+    });
+    child.expect("a child")
 }
 
 /// `examples/confine.rs`. Cargo builds it with all tests, but not with one alone, so it is made sure of here.
