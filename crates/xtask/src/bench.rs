@@ -7,6 +7,7 @@ mod figures;
 pub mod guest;
 mod list;
 pub mod mainline;
+mod others;
 pub mod probe;
 
 use std::ffi::OsString;
@@ -55,7 +56,7 @@ enum Part {
     Git,
     /// Compiling Rust under the sample rule
     Rust,
-    /// `git status` and a Rust build under a list of what may be opened
+    /// `true`, `git status` and a Rust build under a list of what may be opened
     List,
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A list of directories that may be opened: decided by notifications, by mainline Landlock in our sandbox, and by
-//! mainline Landlock alone.
+//! A list of directories that may be opened: decided by notifications, by mainline Landlock in our sandbox, by mainline
+//! Landlock alone, and by what else is installed.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Result;
 
 use super::figures::{paired, ratio};
-use super::{Bench, build, mainline, succeed, words};
+use super::{Bench, build, mainline, others, succeed, words};
 
 /// Refuses with EACCES to open what is beneath no handle.
 const LIST: &str = "#include <landlock/rule.h>
@@ -36,6 +36,7 @@ impl Bench {
                 .arg("-o")
                 .arg(self.rule("list")),
         )?;
+        self.listed("true", &words(&["true"]), self.folder.path())?;
         let status = words(&["git", "status", "--short"]);
         self.listed("git status, 10,000 files", &status, &self.repository(400)?)?;
         self.listed("git status, 100,000 files", &status, &self.repository(4000)?)?;
@@ -44,12 +45,18 @@ impl Bench {
 
     fn listed(&self, title: &str, command: &[OsString], folder: &Path) -> Result<()> {
         println!("{title}, milliseconds, {} rounds", self.rounds);
-        let ways = [
+        let mut ways = vec![
             ("native", command.to_vec()),
             ("a list of five directories", self.under_list(&[], command)),
             ("the same with --lower", self.under_list(&["--lower"], command)),
             ("mainline Landlock alone", mainline::command(&directories(), command)?),
         ];
+        for (name, words) in others::all(&directories(), command) {
+            match others::is_installed(name) {
+                true => ways.push((name, words)),
+                false => println!("  {name} is not installed: not measured"),
+            }
+        }
         let commands: Vec<&[OsString]> = ways.iter().map(|(_, words)| words.as_slice()).collect();
         let samples = paired(self.rounds, &commands, folder)?;
         for ((way, _), samples) in ways.iter().zip(&samples) {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The same list with other sandboxes: where these directories are all there is, and with another that asks.
+
+use std::ffi::OsString;
+use std::process::{Command, Stdio};
+
+use super::words;
+
+/// The words that run a command so, by the name of the program, which need not be installed.
+pub(super) fn all(directories: &[OsString], command: &[OsString]) -> [(&'static str, Vec<OsString>); 2] {
+    [("bwrap", bubblewrap(directories, command)), ("syd", syd(directories, command))]
+}
+
+pub(super) fn is_installed(program: &str) -> bool {
+    let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
+    version.is_ok_and(|status| status.success())
+}
+
+/// A file system of these directories, and what merged /usr has at its root.
+fn bubblewrap(directories: &[OsString], command: &[OsString]) -> Vec<OsString> {
+    let mut run = words(&["bwrap", "--proc", "/proc"]);
+    for directory in directories {
+        run.extend(["--dev-bind".into(), directory.clone(), directory.clone()]);
+    }
+    for name in ["bin", "sbin", "lib", "lib64"] {
+        run.extend(words(&["--symlink", &format!("usr/{name}"), &format!("/{name}")]));
+    }
+    run.push("--".into());
+    run.extend(command.iter().cloned());
+    run
+}
+
+/// Opens to read and to write are decided, and nothing else.
+fn syd(directories: &[OsString], command: &[OsString]) -> Vec<OsString> {
+    let mut run = words(&["syd", "-poff", "-msandbox/read,write:on"]);
+    for directory in directories {
+        let mut rule = OsString::from("-mallow/read,write+");
+        rule.push(directory);
+        rule.push("/***");
+        run.push(rule);
+    }
+    run.push("--".into());
+    run.extend(command.iter().cloned());
+    run
+}
