@@ -99,8 +99,10 @@ impl Guest {
     /// Whether all groups passed.
     fn run(&self, copies: &[String]) -> Result<bool> {
         let minutes: u64 = self.groups.iter().map(|group| group.minutes).sum();
-        let mut vm = Command::new(std::env::current_exe()?);
-        vm.arg("vm").args(self.boot.arguments()).args(self.groups[0].guest);
+        // It ends with us.
+        let mut vm = Command::new("setpriv");
+        vm.args(["--pdeathsig", "KILL"]).arg(std::env::current_exe()?).arg("vm");
+        vm.args(self.boot.arguments()).args(self.groups[0].guest);
         vm.args(copies).arg(format!("--timeout={}", (minutes + BOOT_MINUTES) * 60));
         Ok(vm.args(["--", "sh", "-c", &self.script(60)]).status()?.success())
     }
