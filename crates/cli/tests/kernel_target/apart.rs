@@ -4,11 +4,12 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::{Folder, Ran};
-use crate::{FCNTL, HARMLESS, Heard, NEW, denies, end_of, until};
+use crate::{FCNTL, HARMLESS, Heard, NEW, comes_about, denies, end_of, until};
 
 const SYSCTL: &str = "/proc/sys/kernel/ftrace_enabled";
 
@@ -105,15 +106,20 @@ fn the_next_command_finds_the_hooks_attached_and_then_they_go() {
     // A new pin is a new file.
     let pin = || std::fs::metadata(attached("file_fcntl")?).ok().map(|pin| pin.ino());
     let run = || run(&folder, "kernel", "fcntl.s", &["true"]).exits(0);
-    until(|| pin().is_none());
-    // Where a vCPU stands still for seconds, that while may be over too soon.
+    // Each again if need be: where a vCPU stands still for seconds, the while may be over too soon, or the command's thread
+    // not forgotten at its end, and then the next engine detaches.
+    let then_they_go = || {
+        run();
+        comes_about(Duration::from_secs(20), || pin().is_none())
+    };
+    until(then_they_go);
     until(|| {
         run();
         let left = pin();
         run();
         left.is_some() && pin() == left
     });
-    until(|| pin().is_none());
+    until(then_they_go);
 }
 
 /// The pin of what is attached to a hook.

@@ -95,12 +95,20 @@ const PATIENCE: Duration = Duration::from_secs(200);
 
 /// Waits until `so`, for minutes.
 #[track_caller]
-fn until(mut so: impl FnMut() -> bool) {
+fn until(so: impl FnMut() -> bool) {
+    assert!(comes_about(PATIENCE, so), "it never comes about");
+}
+
+/// Whether it is `so` within a time.
+fn comes_about(within: Duration, mut so: impl FnMut() -> bool) -> bool {
     let start = Instant::now();
     while !so() {
-        assert!(start.elapsed() < PATIENCE, "it never comes about");
+        if start.elapsed() > within {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(10));
     }
+    true
 }
 
 /// Waits for the end of a child, for minutes.
