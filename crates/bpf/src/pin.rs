@@ -42,6 +42,11 @@ impl Folder {
         Folder::open_at(self.fd.as_fd(), Path::new(name), path)
     }
 
+    /// The same folder by a descriptor of its own, which shares no lock with this one.
+    pub fn again(&self) -> Result<Folder> {
+        Folder::open_at(self.fd.as_fd(), Path::new("."), self.path.clone())
+    }
+
     /// Where it was found.
     pub fn path(&self) -> &str {
         &self.path

@@ -49,17 +49,14 @@ impl Lock {
         }
     }
 
-    /// Makes a shared lock exclusive, unless others share it: says whether it is. It is given up for a moment,
-    /// so whoever could want the folder to themselves must be kept out by another lock.
-    pub(crate) fn try_upgrade(&self) -> Result<bool> {
-        match retry_on_intr(|| flock(self.folder(), FlockOperation::NonBlockingLockExclusive)) {
-            Ok(()) => Ok(true),
-            Err(Errno::WOULDBLOCK) => {
-                let shared = retry_on_intr(|| flock(self.folder(), FlockOperation::LockShared));
-                shared.map(|()| false).map_err(|errno| error(self.folder(), errno))
-            }
-            Err(errno) => Err(error(self.folder(), errno)),
-        }
+    /// Gives the lock up, and takes the folder to oneself unless somebody else has a lock on it. Whoever could want it to
+    /// themselves must be kept out by another lock. No child has the new one, so it goes with this process: a child
+    /// that had it would keep everybody out, and wait for some of them.
+    pub(crate) fn try_alone(&self) -> Result<Option<Lock>> {
+        let again = self.folder().again()?;
+        retry_on_intr(|| flock(self.folder(), FlockOperation::Unlock))
+            .map_err(|errno| error(self.folder(), errno))?;
+        Lock::try_exclusive(again)
     }
 
     /// What is locked.
@@ -92,4 +89,27 @@ impl Drop for Lock {
 fn error(folder: &Folder, errno: Errno) -> crate::Error {
     let path = format!("lock on {}", folder.path());
     landlock_bpf::Error::File { path, error: io::Error::from(errno) }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// As if this process were killed while it has the folder to itself, with a child of fork(2) left.
+    #[test]
+    #[ignore = "needs privilege: cargo xtask guest-test"]
+    fn a_child_does_not_keep_what_its_parent_had_to_itself() {
+        let folder = || Folder::open(Path::new("/sys/fs/bpf")).unwrap().folder("lock").unwrap();
+        let lock = Lock::shared(folder()).unwrap();
+        let _of_the_child = rustix::io::dup(lock.folder()).unwrap();
+        let other = Lock::shared(folder()).unwrap();
+        assert!(lock.try_alone().unwrap().is_none(), "somebody else has it open");
+        drop(other);
+        let alone = lock.try_alone().unwrap().unwrap();
+        assert!(Lock::try_exclusive(folder()).unwrap().is_none());
+        drop((alone.into_descriptor(), lock.into_descriptor()));
+        assert!(Lock::try_exclusive(folder()).unwrap().is_some());
+    }
 }

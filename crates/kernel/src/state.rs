@@ -173,12 +173,15 @@ impl State {
         Map::from_pin(self.format(), "threads").is_ok_and(|pinned| pinned.info().id == self.id())
     }
 
-    /// Takes everything down if nobody else has it open, no thread is in a domain, and nobody has a log that is noted.
+    /// Gives this hold up, and takes everything down if nobody else has one, no thread is in a domain, and nobody has a log
+    /// that is noted.
     pub(crate) fn take_down_if_last(&self, kernel: &Kernel) -> Result<()> {
-        self.change(|change| match self.user.try_upgrade()? {
-            false => change.collect(),
-            true if change.collect_all()? && change.has_no_logs(kernel)? => remove_pins(self.format()),
-            true => Ok(()),
+        self.change(|change| match self.user.try_alone()? {
+            None => change.collect(),
+            Some(_alone) if change.collect_all()? && change.has_no_logs(kernel)? => {
+                remove_pins(self.format())
+            }
+            Some(_) => Ok(()),
         })
     }
 
