@@ -12,12 +12,14 @@ if pid == 0:
     os.environ.update(PS1="$ ", TERM="dumb", HISTFILE="")
     os.execv("/bin/bash", ["bash", "--norc", "--noprofile", "--noediting", "-i"])
 
+# For one step, in seconds: machines can be loaded.
+LIMIT = 100
 seen = ""
 
 
 def until(pattern):
     global seen
-    end = time.time() + 20
+    end = time.time() + LIMIT
     while not (found := re.search(pattern, seen)):
         ready, _, _ = select.select([master], [], [], max(0, end - time.time()))
         if not ready:
@@ -37,11 +39,34 @@ def step(line, pattern):
     print(f"{line!r}: {pattern}")
 
 
+def names_of(group):
+    """What the processes of a group are, sorted."""
+    names = []
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{number}/stat") as file:
+                name, fields = file.read().split("(", 1)[1].rsplit(") ", 1)
+        except OSError:
+            continue
+        if int(fields.split()[2]) == group:
+            names.append(name)
+    return sorted(names)
+
+
+def in_the_foreground(*names):
+    """Until these programs, and no others, are what the terminal's keys are for."""
+    end = time.time() + LIMIT
+    while names_of(os.tcgetpgrp(master)) != sorted(names):
+        if time.time() > end:
+            sys.exit(f"no {names} in the foreground")
+        time.sleep(0.02)
+
+
 until(r"\$ $")
 step("stty -echo; PS1='> '\n", r"> ")
 step("tty | cut -c1-9; echo $?\n", r"/dev/pts/\r\n0\r\n> ")
 step("sleep 100 | cat\n", r"")
-time.sleep(0.3)
+in_the_foreground("sleep", "cat")
 step("\x1a", r"Stopped +sleep 100 \| cat\r\n> ")
 step("jobs | wc -l\n", r"1\r\n> ")
 step("bg\n", r"sleep 100 \| cat &\r\n> ")
@@ -50,10 +75,11 @@ step("cat >typed\n", r"")
 step("a line\n\x04", r"> ")
 step("cat typed\n", r"a line\r\n> ")
 step("sleep 100\n", r"")
-time.sleep(0.3)
+in_the_foreground("sleep")
 step("\x03", r"\^?C?\r\n> ")
 step("echo $?\n", r"130\r\n> ")
-step("cat & sleep 0.5\n", r"\[1\] \d+\r\n")
+# It reads, which is not for the background.
+step("cat & until jobs -s | grep -q cat; do sleep 0.1; done\n", r"\[1\] \d+\r\n")
 step("jobs\n", r"Stopped +cat\r\n")
 # Until it is gone: a shell with stopped jobs does not exit. `wait` alone does not wait for those.
 step("kill -9 %1; wait -f %1 2>/dev/null; echo gone\n", r"gone\r\n")
