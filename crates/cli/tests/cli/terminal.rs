@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::process::Command;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
 const PROMPT: &str = "[type]";
@@ -34,8 +35,11 @@ pub fn typed(shell: &mut Command, lines: &[impl AsRef<str>]) -> String {
     shown.replace("\r\n", "\n").replace(PROMPT, "")
 }
 
-/// Adds what the terminal shows next; whether anybody still writes to it.
+/// Adds what the terminal shows next, within minutes; whether anybody still writes to it.
 fn show(terminal: &mut File, shown: &mut String) -> bool {
+    let minutes = Timespec { tv_sec: 300, tv_nsec: 0 };
+    let ready = poll(&mut [PollFd::new(terminal, PollFlags::IN)], Some(&minutes));
+    assert_ne!(ready, Ok(0), "nothing more is shown: {shown}");
     let mut part = [0; 4096];
     let len = terminal.read(&mut part).unwrap_or(0);
     shown.push_str(&String::from_utf8_lossy(&part[..len]));
@@ -43,23 +47,27 @@ fn show(terminal: &mut File, shown: &mut String) -> bool {
 }
 
 /// The session of August 2016, with words in between to find one's way by.
+///
+/// Cgroups are the whole machine's, so this one has a name of its own.
 pub fn session(target: &str) -> Vec<String> {
+    let name = tempfile::Builder::new().prefix("sandboxed-").tempdir().unwrap();
+    let cgroup = format!("/sys/fs/cgroup/{}", name.path().file_name().unwrap().display());
     let sandbox = format!(
-        "LANDLOCK_CGROUPS='/sys/fs/cgroup/sandboxed' LANDLOCK_ALLOWED='/bin:/lib:/usr:/tmp:/proc/self/fd/0' \
+        "LANDLOCK_CGROUPS='{cgroup}' LANDLOCK_ALLOWED='/bin:/lib:/usr:/tmp:/proc/self/fd/0' \
          landlock sandbox --target {target} /bin/sh -i"
     );
     let lines = [
-        "mkdir /sys/fs/cgroup/sandboxed",
+        &format!("mkdir {cgroup}"),
         "echo first; ls /home",
         &sandbox,
         "echo second; ls /home",
-        "echo $$ > /sys/fs/cgroup/sandboxed/cgroup.procs",
+        &format!("echo $$ > {cgroup}/cgroup.procs"),
         "echo third; LC_ALL=C ls /home",
         "exit",
-        "while ! rmdir /sys/fs/cgroup/sandboxed; do sleep 0.1; done",
-        "echo gone",
+        &format!("for i in $(seq 1000); do rmdir {cgroup} && break; sleep 0.1; done"),
+        &format!("test -e {cgroup} || echo gone"),
     ];
-    lines.map(str::to_owned).to_vec()
+    lines.map(String::from).to_vec()
 }
 
 /// Whether it went as it should; GNU's `ls` and busybox's have their own words.
