@@ -15,7 +15,6 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use landlock_daemon::limits::MAX_KEPT;
 use landlock_daemon::protocol::{Answer, Refusal, Request, Why};
@@ -25,7 +24,6 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
 
 use fake::{LONG, Live, until};
@@ -191,11 +189,7 @@ fn worth_of_change(frame: &Frame, changes: &mut bool) -> Option<Worth> {
 
 /// Clients that are there at the same time, and take turns. How many grants they may have had.
 fn session(live: &Live, clients: &[Client], offered: &[OwnedFd]) -> Result<u64, TestCaseError> {
-    let connect = |_: &Client| {
-        let socket = live.connect();
-        set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(120))).unwrap();
-        (socket, Vec::new())
-    };
+    let connect = |_: &Client| (live.connect(), Vec::new());
     let mut there: Vec<(OwnedFd, Vec<&Frame>)> = clients.iter().map(connect).collect();
     for turn in 0..clients.iter().map(|client| client.frames.len()).max().unwrap_or(0) {
         for (client, (socket, said)) in clients.iter().zip(&mut there) {

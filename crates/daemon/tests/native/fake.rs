@@ -20,6 +20,7 @@ use landlock_daemon::listen;
 use landlock_daemon::protocol::{Parent, Refusal};
 use landlock_daemon::server::{End, Enforcer, serve};
 use landlock_kernel::Usage;
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
 type Known = (u32, Vec<String>, std::sync::Weak<u64>);
@@ -185,6 +186,8 @@ impl Live {
         let socket =
             socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
         connect(socket.as_fd(), &SocketAddrUnix::new(&self.socket).unwrap()).unwrap();
+        // Nobody waits for ever for what does not come.
+        set_socket_timeout(&socket, Timeout::Recv, Some(Duration::from_secs(300))).unwrap();
         socket
     }
 

@@ -13,7 +13,7 @@ use landlock_daemon::rules;
 use landlock_daemon::server::End;
 use rustix::net::{RecvFlags, SendFlags};
 
-use crate::fake::{LONG, Live, domain, rule, until};
+use crate::fake::{Fake, LONG, Live, domain, rule, until};
 
 #[test]
 fn a_token_is_good_once_and_as_long_as_its_client_is_there() {
@@ -42,9 +42,17 @@ fn after_hello_one_thing_can_be_asked_for_on_the_same_connection() {
     until(|| greeted.hello().is_err());
 }
 
+fn ask(socket: &OwnedFd, request: Request, rules: &[u8]) {
+    rustix::net::send(socket, &[&request.encode(), rules].concat(), SendFlags::NOSIGNAL).unwrap();
+}
+
 /// What a connection is granted, which is read as it comes: this kernel has no log to give.
 fn granted(socket: &OwnedFd, request: Request, rules: &[u8]) -> (u64, u64) {
-    rustix::net::send(socket, &[&request.encode(), rules].concat(), SendFlags::NOSIGNAL).unwrap();
+    ask(socket, request, rules);
+    answered(socket)
+}
+
+fn answered(socket: &OwnedFd) -> (u64, u64) {
     let mut answer = [0; Answer::MAX];
     let (length, _) = rustix::net::recv(socket, &mut answer[..], RecvFlags::empty()).unwrap();
     match Answer::decode(&answer[..length]) {
@@ -153,9 +161,16 @@ fn who_is_not_the_expected_user_is_not_believed() {
 
 #[test]
 fn it_ends_when_nobody_wants_anything_and_when_its_ground_is_gone() {
-    let live = Live::start(Duration::from_millis(200));
-    let grant = live.daemon().load(&domain([rule("one")]), None, false).unwrap();
-    assert!(live.books.enter(grant.token));
+    // It is asked before it serves: how soon anybody comes is the machine's business, and it does not wait long.
+    let (serves, may_serve) = std::sync::mpsc::channel();
+    let live = Live::with(Duration::from_millis(200), move || may_serve.recv().unwrap(), Fake);
+    let client = live.connect();
+    let rules = rules::encode(&domain([rule("one")])).unwrap();
+    ask(&client, Request::Load { parent: None, own_log: false }, &rules);
+    serves.send(()).unwrap();
+    let (token, _) = answered(&client);
+    assert!(live.books.enter(token));
+    drop(client);
     assert_eq!(live.end(), End::Idle);
 
     let live = Live::start(LONG);
