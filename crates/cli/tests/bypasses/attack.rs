@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -158,9 +158,7 @@ impl Attack {
     pub fn carry_out_and_kill(&self, rule: &Rule, distance: usize) -> Outcome {
         let (playground, mut command) = self.prepare(std::slice::from_ref(rule));
         let started = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("start");
-        while !playground.path().join("ready").exists() {
-            std::thread::yield_now();
-        }
+        wait_for(|| playground.path().join("ready").exists().then_some(()));
         let victim = (0..distance).fold(started.id(), |pid, _| child_of(pid));
         let killed = Command::new("kill").args(["-KILL", &victim.to_string()]).status();
         assert!(killed.expect("kill").success(), "{victim} could not be killed");
@@ -191,15 +189,16 @@ fn child_of(pid: u32) -> u32 {
     children.trim().parse().expect("one child")
 }
 
-/// What somebody is about to bring about.
+/// What somebody is about to bring about, within minutes.
 fn wait_for<T>(what: impl Fn() -> Option<T>) -> T {
-    for _ in 0..3_000 {
+    let start = Instant::now();
+    loop {
         if let Some(there) = what() {
             return there;
         }
+        assert!(start.elapsed() < Duration::from_secs(300), "what was to come did not");
         std::thread::sleep(Duration::from_millis(10));
     }
-    panic!("what was to come did not")
 }
 
 /// The command with its process id in the file `top`, and with a file of ours as descriptor 3.
@@ -234,16 +233,16 @@ pub fn furnish(playground: &Playground) {
     playground.directory("vault/empty", 0o755);
     playground.file("vault/inner", "inner", 0o600);
     playground.file("vault/spare", "spare", 0o600);
-    playground.file("program", fs::read("/bin/true").expect("/bin/true"), PROGRAM & 0o7777);
-    fs::copy("/bin/true", playground.path().join("vault/program")).expect("copy");
+    // Whose it is it stays.
+    playground.file("program", "", 0o644);
+    playground.program("program", "/bin/true", PROGRAM & 0o7777);
+    playground.program("vault/program", "/bin/true", 0o755);
     std::os::unix::fs::symlink("..", playground.path().join("vault/link")).expect("symlink");
     std::os::unix::fs::symlink("nowhere", playground.path().join("dangling")).expect("symlink");
     for (program, name) in [("/usr/bin/id", "suid"), ("/usr/bin/cat", "suid-cat")] {
-        fs::copy(program, playground.path().join(name)).expect("copy");
-        playground.restrict(name, 0o4755);
+        playground.program(name, program, 0o4755);
     }
-    fs::copy("/lib64/ld-linux-x86-64.so.2", playground.path().join("loader")).expect("copy");
-    playground.restrict("loader", PROGRAM & 0o7777);
+    playground.program("loader", "/lib64/ld-linux-x86-64.so.2", PROGRAM & 0o7777);
     playground.restrict("vault", VAULT & 0o7777);
 }
 
@@ -268,9 +267,12 @@ fn accomplice(playground: &Playground) -> Outside {
     let script = script.to_str().expect("UTF-8");
     let mut command = playground.plain(&[PYTHON, "-B", "-S", script]);
     let mut outside = Outside(command.stdout(Stdio::null()).spawn().expect("start"));
-    while !playground.path().join("outside").exists() {
-        assert!(outside.0.try_wait().expect("wait").is_none(), "the accomplice ended");
-        std::thread::yield_now();
+    let ready = playground.path().join("outside");
+    let mut is_there = || outside.0.try_wait().expect("wait").is_none();
+    let start = Instant::now();
+    while !ready.exists() {
+        assert!(is_there() && start.elapsed() < Duration::from_secs(300), "no accomplice");
+        std::thread::sleep(Duration::from_millis(10));
     }
     outside
 }

@@ -196,6 +196,16 @@ impl Playground {
         path
     }
 
+    /// A program with these permissions, copied by a process of its own: were it open for writing here, what other tests
+    /// start meanwhile could hold it open a moment longer, and nobody executes it then (`ETXTBSY`).
+    pub fn program(&self, name: &str, from: impl AsRef<Path>, mode: u32) -> PathBuf {
+        let path = self.path().join(name);
+        let copied = Command::new("cp").arg(from.as_ref()).arg(&path).status().expect("cp");
+        assert!(copied.success(), "copy of {}", from.as_ref().display());
+        self.chmod(&path, mode);
+        path
+    }
+
     /// A directory with these permissions.
     pub fn directory(&self, name: &str, mode: u32) -> PathBuf {
         let path = self.path().join(name);
@@ -276,7 +286,7 @@ impl Playground {
         }
         let copy = self.path().join("landlock");
         if !copy.exists() {
-            fs::copy(&built, &copy).expect("copy of landlock");
+            self.program("landlock", &built, 0o755);
         }
         copy
     }
@@ -335,5 +345,5 @@ fn keep_hooks_attached() {
     });
 }
 
-/// Starts a command that counts as hanging after two minutes.
-const LIMITED: [&str; 3] = ["timeout", "--kill-after=5", "120"];
+/// Starts a command that counts as hanging after five minutes.
+const LIMITED: [&str; 3] = ["timeout", "--kill-after=5", "300"];

@@ -24,7 +24,7 @@ fn is_never_won(name: &str, rule: &Rule) {
 fn is_not_won(name: &str, rule: &Rule) -> Vec<(&'static str, Outcome)> {
     let mut outcomes = Vec::new();
     for changer in ["thread", "process"] {
-        let plain = run("races", name, &[], &["20", changer, "once"]);
+        let plain = run("races", name, &[], &["200", changer, "once"]);
         assert!(!plain.stdout.starts_with("0 wins") && plain.code == Some(0), "no race: {plain:#?}");
         let seconds = std::env::var("LANDLOCK_RACE_SECONDS").unwrap_or_else(|_| "1".to_owned());
         let confined = run("races", name, std::slice::from_ref(rule), &[&seconds, changer]);
@@ -37,9 +37,9 @@ fn is_not_won(name: &str, rule: &Rule) -> Vec<(&'static str, Outcome)> {
 fn run(program: &str, name: &str, rules: &[Rule], arguments: &[&str]) -> Outcome {
     let playground = Playground::new(User::Ours);
     furnish(&playground);
-    playground.file("denied", compiled("denied"), PROGRAM & 0o7777);
-    playground.file("allowed", compiled("allowed"), 0o755);
-    let program = playground.file(program, compiled(program), 0o755);
+    let mut programs = [("denied", PROGRAM & 0o7777), ("allowed", 0o755), (program, 0o755)]
+        .map(|(name, mode)| compiled(&playground, name, mode));
+    let program = std::mem::take(&mut programs[2]);
     let mut words = vec![program.to_str().expect("UTF-8"), name];
     words.extend(arguments);
     let command =
@@ -51,9 +51,9 @@ fn run(program: &str, name: &str, rules: &[Rule], arguments: &[&str]) -> Outcome
 }
 
 /// What has become of a program's source: in `LANDLOCK_PROGRAMS`, for guests have no compiler, or here and now.
-fn compiled(name: &str) -> Vec<u8> {
+fn compiled(playground: &Playground, name: &str, mode: u32) -> PathBuf {
     if let Some(folder) = std::env::var_os("LANDLOCK_PROGRAMS") {
-        return std::fs::read(PathBuf::from(folder).join(name)).expect("program");
+        return playground.program(name, PathBuf::from(folder).join(name), mode);
     }
     let folder = tempfile::tempdir().expect("temporary directory");
     let source = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bypasses/programs/{}.c"), name);
@@ -61,7 +61,7 @@ fn compiled(name: &str) -> Vec<u8> {
     let mut compiler = Command::new("cc");
     compiler.args(["-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-o"]).arg(&program).arg(source);
     assert!(compiler.status().expect("this test needs cc").success());
-    std::fs::read(program).expect("program")
+    playground.program(name, program, mode)
 }
 
 macro_rules! races {

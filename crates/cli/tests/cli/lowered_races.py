@@ -1,5 +1,5 @@
 # One thread moves directories and exchanges names, the other opens: what is never in a listed directory must not be read.
-import ctypes, os, sys, threading
+import ctypes, os, sys, threading, time
 
 libc = ctypes.CDLL(None)
 until_seen = sys.argv[1] == "until-seen"
@@ -26,7 +26,8 @@ def attack(opened, disturb, attempts=400):
     thread = threading.Thread(target=disturbs)
     thread.start()
     seen = set()
-    while len(seen & {"out"}) == 0 if until_seen else attempts > 0:
+    end = time.monotonic() + 300
+    while "out" not in seen and time.monotonic() < end if until_seen else attempts > 0:
         attempts -= 1
         try:
             fd = opened()

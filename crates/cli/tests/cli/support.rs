@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Starting the built command, and folders for it to work in.
 
+#[path = "../../../supervisor/tests/support/limit.rs"]
+mod limit;
+
 use std::ffi::OsStr;
 use std::fmt;
 use std::io::Write;
@@ -41,15 +44,20 @@ pub fn rule_in_c(event: &str, body: &str) -> String {
 }
 
 /// A folder of its own, gone at the end of the test.
-pub struct Folder(tempfile::TempDir);
+pub struct Folder {
+    dir: tempfile::TempDir,
+    _limit: limit::Limit,
+}
 
 impl Folder {
     pub fn new() -> Folder {
-        Folder(tempfile::tempdir().unwrap())
+        let dir = tempfile::tempdir().unwrap();
+        let _limit = limit::Limit::new(dir.path());
+        Folder { dir, _limit }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.dir.path().join(name)
     }
 
     /// Writes a file into it.
@@ -66,7 +74,7 @@ impl Folder {
 
     /// Any command, with this folder to work in.
     pub fn run(&self, command: &mut Command) -> Ran {
-        Ran::of(command.current_dir(self.0.path()).stdin(Stdio::null()))
+        Ran::of(command.current_dir(self.dir.path()).stdin(Stdio::null()))
     }
 
     /// A shell script under rules.

@@ -3,6 +3,8 @@
 //! themselves what is not as v7 had it.
 
 mod kernel;
+#[path = "../../../supervisor/tests/support/limit.rs"]
+mod limit;
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,10 @@ use std::process::Command;
 const LANDLOCK: &str = env!("CARGO_BIN_EXE_landlock");
 
 /// A folder everybody may write to, with the programs and a copy of `landlock`.
-struct Place(tempfile::TempDir);
+struct Place {
+    dir: tempfile::TempDir,
+    _limit: limit::Limit,
+}
 
 /// Who runs a program. The tests start as root.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,14 +31,17 @@ const USERS: [User; 2] = [User::Root, User::Ordinary];
 impl Place {
     fn new() -> Place {
         assert!(rustix::process::geteuid().is_root(), "what root and others may is compared: start as root");
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::set_permissions(folder.path(), PermissionsExt::from_mode(0o755)).unwrap();
-        std::fs::copy(LANDLOCK, folder.path().join("landlock")).unwrap();
-        Place(folder)
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        // By a process of its own: what other tests start could hold it open for writing, and nobody would execute it then.
+        let copied = Command::new("cp").arg(LANDLOCK).arg(dir.path().join("landlock")).status();
+        assert!(copied.unwrap().success());
+        let _limit = limit::Limit::new(dir.path());
+        Place { dir, _limit }
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
+        self.dir.path().join(name)
     }
 
     fn compile(&self, name: &str) {
@@ -49,7 +57,7 @@ impl Place {
 
     /// These words as a command, in a new folder of the user's.
     fn command(&self, user: User, words: &[&str]) -> Command {
-        let folder = tempfile::tempdir_in(self.0.path()).unwrap().keep();
+        let folder = tempfile::tempdir_in(self.dir.path()).unwrap().keep();
         std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).unwrap();
         let setpriv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
         let words: Vec<&str> = match user {
