@@ -11,6 +11,8 @@ use ebpf_landlock::{Choice, Domain, Sandbox};
 fn main() {
     build();
     let folder = std::env::temp_dir().join(format!("landlock-capi-{}", std::process::id()));
+    // One of our number may have failed.
+    drop(std::fs::remove_dir_all(&folder));
     std::fs::create_dir(&folder).expect("a folder");
     for library in ["liblandlock_ebpf.so", "liblandlock_ebpf.a"] {
         let program = compile(&folder, "tests/api.c", library);
