@@ -30,9 +30,10 @@ fn bubblewrap(directories: &[OsString], command: &[OsString]) -> Vec<OsString> {
     run
 }
 
-/// Opens to read and to write are decided, and nothing else.
+/// Opens to read and to write are decided, and nothing else. rustc finds its libraries by where it is itself, which it could not
+/// if it were started as securely as syd has it by itself.
 fn syd(directories: &[OsString], command: &[OsString]) -> Vec<OsString> {
-    let mut run = words(&["syd", "-poff", "-msandbox/read,write:on"]);
+    let mut run = words(&["syd", "-poff", "-msandbox/read,write:on", "-mtrace/allow_unsafe_exec_libc:1"]);
     for directory in directories {
         let mut rule = OsString::from("-mallow/read,write+");
         rule.push(directory);
