@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 // swap GOOD BAD NAME ROUNDS [PROGRAM]: executes a path that a thread rewrites, and a link that another process
-// swaps; or a program whose loader is that link.
+// swaps; or a program whose loader is that link. More often than that, for minutes, as long as it was neither won (then there
+// is a file `mark`) nor lost in every way.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
@@ -8,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static char *good, *bad, path[4096];
@@ -24,6 +27,7 @@ static void *rewrite(void *nothing) {
 
 static void swap(const char *name) {
     char other[4096];
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     snprintf(other, sizeof other, "%s.other", name);
     for (;;) {
         for (int i = 0; i < 2; i++) {
@@ -44,7 +48,10 @@ int main(int argc, char **argv) {
     long ran = 0, refused = 0, killed = 0;
     extern char **environ;
     char *arguments[] = {"swapped", NULL};
-    for (long i = 0; i < atol(argv[4]); i++) {
+    time_t start = time(NULL);
+    for (long i = 0; i < atol(argv[4]) || !(ran && refused && killed); i++) {
+        if (i >= atol(argv[4]) && (access("mark", F_OK) == 0 || time(NULL) - start > 200))
+            break;
         pid_t child = vfork();
         if (!child) {
             execve(argc > 5 ? argv[5] : i % 2 ? path : argv[3], arguments, environ);
