@@ -3,6 +3,7 @@
 //! be, else the number of the first that is not.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use crate::place::{Place, always, maps, rule};
 
@@ -172,10 +173,14 @@ fn calculated() {
 /// At each hook the caller's cgroup is compared, as it is at that moment: the same or beneath, or the other way round.
 #[test]
 fn cgroups() {
-    let name = format!("landlock-spec-{}", std::process::id());
-    let place = Place::new().mounting(&format!(
+    let place = Place::new();
+    // Cgroups are the whole machine's; folders of tests have names of their own.
+    let folder = place.path("all");
+    let folder = folder.parent().and_then(Path::file_name).unwrap();
+    let name = format!("landlock-spec-{}", folder.display());
+    let place = place.mounting(&format!(
         "mkdir -p cg && mount -t cgroup2 none cg && mkdir -p cg/{name}/in cg/{name}-beside && \"$@\"; code=$?; \
-         for group in {name}/in {name} {name}-beside; do until rmdir cg/$group; do sleep 0.1; done; done 2> /dev/null; \
+         for group in {name}/in {name} {name}-beside; do for i in $(seq 1000); do rmdir cg/$group && break; sleep 0.1; done; done 2> /dev/null; \
          exit $code"
     ));
     place.write("all", always(1));
