@@ -2,7 +2,7 @@
 // A thread points descriptor 10 now at a file that may be used, now at one (3 at the start) that may not, while
 // another uses it. Prints how often the second file was reached.
 // argv[1]: write, read, mmap or ioctl. argv[2]: swap, or hide: the second file is never where it is looked for.
-// argv[3]: how often to try.
+// argv[3]: how often to try, for minutes.
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -12,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { USED = 10, LOW = 5, HIGH = 30, SIZE = 7777 };
@@ -52,11 +53,18 @@ static int reaches(const char *how)
 	return reached;
 }
 
+// Only a write leaves a trace, and only there; who may not look at it is told nothing.
+static int has_grown(void)
+{
+	struct stat st;
+	return stat("marked", &st) == 0 && st.st_size > SIZE;
+}
+
 int main(int argc, char **argv)
 {
 	pthread_t thread;
-	struct stat st;
 	int hits = 0;
+	time_t start = time(NULL);
 	if (argc < 4)
 		return 2;
 	hides = !strcmp(argv[2], "hide");
@@ -64,13 +72,13 @@ int main(int argc, char **argv)
 	pthread_create(&thread, NULL, attack, NULL);
 	while (started < 100)
 		;
-	for (int i = 0; !hits && i < atoi(argv[3]); i++)
+	for (int i = 0; !hits && i < atoi(argv[3]) && time(NULL) - start < 200; i++) {
 		hits += reaches(argv[1]);
+		hits += i % 256 == 0 && has_grown();
+	}
 	done = 1;
 	pthread_join(thread, NULL);
-	// Only a write leaves a trace, and only there.
-	stat("marked", &st);
-	hits += st.st_size > SIZE;
+	hits += has_grown();
 	printf("%s\n", hits ? "reached" : "not reached");
 	return 0;
 }
