@@ -125,6 +125,7 @@ fn load(rules: &[Rule]) -> Grant {
 }
 
 /// Waits for what is true in the end.
+#[track_caller]
 fn becomes(mut what: impl FnMut() -> bool) {
     let start = Instant::now();
     while !what() {
