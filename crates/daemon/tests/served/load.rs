@@ -110,18 +110,20 @@ fn running(word: &str) -> Vec<String> {
 #[test]
 #[ignore = "needs privilege: cargo xtask guest-test"]
 fn commands_that_are_killed_at_every_step_leave_nothing_behind() {
+    // Nobody else sleeps so long: who runs the tests may sleep beside them.
+    const LONG: &str = "98765";
     let daemon = Running::start();
     let folder = folder();
     let descriptors = daemon.descriptors();
     for step in 0..40 {
-        let mut command = start(&folder, step, "sleep 1000");
+        let mut command = start(&folder, step, &format!("sleep {LONG}"));
         thread::sleep(Duration::from_millis(u64::from(step) * 15));
         command.kill().unwrap();
         command.wait().unwrap();
     }
     let start = Instant::now();
-    while !running("sleep").is_empty() {
-        assert!(start.elapsed().as_secs() < 120, "left: {:#?}", running("sleep"));
+    while !running(LONG).is_empty() {
+        assert!(start.elapsed().as_secs() < 120, "left: {:#?}", running(LONG));
         thread::sleep(Duration::from_millis(20));
     }
     becomes(|| daemon.descriptors() <= descriptors);
