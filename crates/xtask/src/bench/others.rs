@@ -6,10 +6,10 @@ use std::process::{Command, Stdio};
 
 use super::words;
 
-/// The words that run a command so, by the name of the program, which need not be installed.
-pub(super) fn all(directories: &[OsString], command: &[OsString]) -> [(&'static str, Vec<OsString>); 2] {
-    [("bwrap", bubblewrap(directories, command)), ("syd", syd(directories, command))]
-}
+/// A program, which need not be installed, and the words that have it run a command so.
+pub(super) type Other = (&'static str, fn(&[OsString], &[OsString]) -> Vec<OsString>);
+
+pub(super) const ALL: [Other; 2] = [("bwrap", bubblewrap), ("syd", syd)];
 
 pub(super) fn is_installed(program: &str) -> bool {
     let version = Command::new(program).arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status();
