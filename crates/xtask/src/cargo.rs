@@ -48,8 +48,15 @@ fn cargo<'a>(arguments: impl Iterator<Item = &'a str>) -> Result<Vec<StaticBinar
         .output()
         .context("cannot run cargo")?;
     ensure!(output.status.success(), "cargo: {}", output.status);
-    let messages = String::from_utf8(output.stdout)?;
-    messages.lines().filter_map(|line| executable(line).transpose()).collect()
+    executables(&String::from_utf8(output.stdout)?)
+}
+
+/// What messages of cargo's announce, by name: cargo tells in the order in which it happens to get ready.
+fn executables(messages: &str) -> Result<Vec<StaticBinary>> {
+    let announced = messages.lines().filter_map(|line| executable(line).transpose());
+    let mut built = announced.collect::<Result<Vec<_>>>()?;
+    built.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(built)
 }
 
 /// The executable a message of cargo's announces, if it announces one.
@@ -79,5 +86,18 @@ mod tests {
         assert!(executable(finished).unwrap().is_none());
         assert!(executable(unit_tests).unwrap().is_none());
         assert_eq!(executable(program).unwrap().unwrap().name, "b");
+    }
+
+    #[test]
+    fn whatever_is_ready_first_executables_are_in_one_order() {
+        let program = |name| {
+            format!(
+                r#"{{"reason":"compiler-artifact","target":{{"name":"{name}"}},"executable":"/t/{name}"}}"#
+            )
+        };
+        for ready in [["a", "b"], ["b", "a"]] {
+            let built = executables(&ready.map(program).join("\n")).unwrap();
+            assert_eq!(built.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        }
     }
 }
