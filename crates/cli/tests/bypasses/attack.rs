@@ -190,7 +190,7 @@ fn child_of(pid: u32) -> u32 {
 }
 
 /// What somebody is about to bring about, within minutes.
-fn wait_for<T>(what: impl Fn() -> Option<T>) -> T {
+fn wait_for<T>(mut what: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(there) = what() {
@@ -267,12 +267,9 @@ fn accomplice(playground: &Playground) -> Outside {
     let script = script.to_str().expect("UTF-8");
     let mut command = playground.plain(&[PYTHON, "-B", "-S", script]);
     let mut outside = Outside(command.stdout(Stdio::null()).spawn().expect("start"));
-    let ready = playground.path().join("outside");
-    let mut is_there = || outside.0.try_wait().expect("wait").is_none();
-    let start = Instant::now();
-    while !ready.exists() {
-        assert!(is_there() && start.elapsed() < Duration::from_secs(300), "no accomplice");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_for(|| {
+        assert!(outside.0.try_wait().expect("wait").is_none(), "the accomplice ended");
+        playground.path().join("outside").exists().then_some(())
+    });
     outside
 }

@@ -50,8 +50,7 @@ impl Asked {
         let keeper = self.keeper();
         kill_process(keeper, Signal::KILL).unwrap();
         let start = Instant::now();
-        // Who has ended, reaped or not, has closed everything.
-        while !["", "Z"].contains(&stat(keeper.as_raw_nonzero().get(), 0).as_str()) {
+        while is_running(&keeper.to_string()) {
             assert!(start.elapsed() < Duration::from_secs(200), "the keeper does not end");
             thread::sleep(Duration::from_millis(10));
         }
@@ -73,7 +72,7 @@ impl Asked {
         let waiter = self.run.id().to_string();
         let ours = |pid: &i32| {
             let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            stat(*pid, 1) == waiter && command.starts_with("landlock\0")
+            stat(&pid.to_string(), 1) == waiter && command.starts_with("landlock\0")
         };
         let pids = fs::read_dir("/proc").unwrap();
         let pids = pids.filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
@@ -81,8 +80,13 @@ impl Asked {
     }
 }
 
+/// Whether a process has not ended. One that nobody has waited for has, and holds nothing any more.
+pub fn is_running(pid: &str) -> bool {
+    !["", "Z"].contains(&stat(pid, 0).as_str())
+}
+
 /// A field of /proc/PID/stat, counted from the state; empty without the process.
-fn stat(pid: i32, field: usize) -> String {
+fn stat(pid: &str, field: usize) -> String {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let fields = stat.rsplit(") ").next().unwrap_or_default();
     fields.split_whitespace().nth(field).unwrap_or_default().to_owned()

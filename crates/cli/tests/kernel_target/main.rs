@@ -118,12 +118,6 @@ fn end_of(child: &mut Child) -> ExitStatus {
     child.wait().unwrap()
 }
 
-/// Whether a process has not ended. One that nobody has waited for has, and holds nothing any more.
-fn is_running(pid: &str) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')').next().is_some_and(|after| !after.is_empty() && !after.starts_with(" Z"))
-}
-
 /// What somebody says, line by line; each is waited for for minutes.
 struct Heard(Receiver<String>);
 

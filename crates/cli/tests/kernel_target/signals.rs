@@ -6,8 +6,9 @@ use std::process::{Child, Stdio};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
+use crate::asked::is_running;
 use crate::support::Folder;
-use crate::{Heard, NEW, denies, end_of, folder_with_harmless_rule, is_running, kernel_run, until};
+use crate::{Heard, NEW, denies, end_of, folder_with_harmless_rule, kernel_run, until};
 
 /// A confined shell that prints a line first; the line, and what it prints later.
 fn start(folder: &Folder, rule: &str, script: &str) -> (Child, Heard, String) {

@@ -123,11 +123,8 @@ fn accessed(place: &Place, how: Access) -> Act {
 fn execute(place: &Place) -> Act {
     let path = place.at("folder/file");
     act(move || {
-        let answers = std::iter::repeat_with(|| errno(Command::new(&path).status()));
-        answers
-            .into_iter()
-            .find(|answer| !matches!(answer, Err(Errno::TXTBSY)))
-            .expect("there is no end of them")
+        let mut answers = std::iter::repeat_with(|| errno(Command::new(&path).status()));
+        answers.find(|answer| *answer != Err(Errno::TXTBSY)).expect("there is no end of them")
     })
 }
 
